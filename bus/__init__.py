@@ -1,0 +1,1 @@
+"""The bus: envelope, framing, topics, pseudonyms, Kafka clients, errors, settings. It knows no agency and no table."""

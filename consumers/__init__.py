@@ -1,0 +1,1 @@
+"""Consumers: what is made of the log: views, evidence, accesses, audit. They never publish for an agency."""

@@ -1,0 +1,1 @@
+"""Deploy: the command `yekbar` (composition root), the embedded local stack, and the demonstration."""
