@@ -30,7 +30,7 @@ format: .venv/ready
 # Needs uv on PATH: resolves pyproject.toml anew into the pinned, hashed lock for every platform.
 lock:
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --no-header --upgrade --output-file requirements.lock
+		--no-emit-index-url --no-emit-find-links --no-header --output-file requirements.lock
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
