@@ -1,0 +1,71 @@
+import shutil
+import tempfile
+from pathlib import Path
+
+import psycopg
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from deploy.local.errors import StackError
+from deploy.local.kafka import Broker, BrokerPorts
+from deploy.local.process import free_port
+from deploy.local.stack import Stack
+
+TOPIC = "kept"
+
+
+@pytest.fixture
+def folder():
+    place = Path(tempfile.mkdtemp(prefix="yekbar-stack-"))
+    yield place
+    shutil.rmtree(place)
+
+
+def send(bootstrap, value):
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for made in admin.create_topics([NewTopic(TOPIC, 1, 1)]).values():
+        made.result(30)
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True})
+    producer.produce(TOPIC, value)
+    assert producer.flush(30) == 0
+
+
+def receive(bootstrap):
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader"})
+    consumer.assign([TopicPartition(TOPIC, 0, 0)])
+    message = consumer.poll(30)
+    consumer.close()
+    return message.value()
+
+
+def test_a_message_and_a_row_outlive_a_crash_of_both_parts(folder):
+    with Stack(folder) as stack:
+        first = stack.endpoints
+        send(first.kafka_bootstrap, "یک‌بار".encode())
+        with psycopg.connect(first.database_url) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 'یک‌بار' AS word")
+        stack.broker.kill()
+        stack.postgres.kill()
+
+    with Stack(folder) as stack:
+        assert stack.endpoints == first
+        assert receive(first.kafka_bootstrap).decode() == "یک‌بار"
+        with psycopg.connect(first.database_url) as connection:
+            assert connection.execute("SELECT word FROM kept").fetchall() == [("یک‌بار",)]
+    assert not stack.broker.is_running
+    assert not stack.postgres.is_running
+
+
+def test_a_part_that_cannot_start_is_reported_with_its_last_log_lines(stack, folder):
+    taken = int(stack.endpoints.kafka_bootstrap.rpartition(":")[2])
+
+    with pytest.raises(StackError, match=r"(?s)Kafka broker ended with code.*in use"):
+        Broker(folder / "kafka", BrokerPorts(client=taken, controller=free_port())).start()
+
+
+def test_each_test_has_a_database_of_its_own(database_url):
+    with psycopg.connect(database_url) as connection:
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+
+    assert tables == (0,)
