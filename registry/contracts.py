@@ -48,7 +48,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityRule:
-    """A boolean SQL expression over the body's columns that must not be false; null counts as kept."""
+    """A boolean SQL expression over the body's columns that must not be false; null counts as kept.
+
+    `field` is the body field that a broken rule puts under investigation.
+    """
 
     id: str
     field: str
@@ -80,15 +83,29 @@ class Claim:
     sql: str
 
 
+class Per(StrEnum):
+    """What one piece of evidence stands for: each record that holds, or the person with all of them together."""
+
+    RECORD = "record"
+    PERSON = "person"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceType:
-    """What may be asked: claims over one or more views; `views` maps an alias to a record type."""
+    """What may be asked: claims over one or more views; `views` maps an alias to a record type, the first leads.
+
+    Per record: one piece for each record of the leading view that holds; the other views hold one record a person.
+    Per person: claims are aggregates over the leading view's records, the only one; a person without any has a piece.
+    `proven_when` is a boolean SQL expression over the claims' names; None when having the evidence is the proof.
+    """
 
     id: EvidenceTypeId
     provider: AgencyId
     title: Labels
+    per: Per
     views: Mapping[str, RecordTypeId]
     claims: tuple[Claim, ...]
+    proven_when: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

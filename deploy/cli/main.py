@@ -1,0 +1,72 @@
+"""The entry of the command `yekbar`: finds the command's module, and tells errors to the person at the terminal."""
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from deploy.cli.output import INTERRUPTED, tell_error
+
+# The command's name is its module's name in this package; the line is what `yekbar --help` says of it.
+COMMANDS: Mapping[str, str] = {
+    "up": "Start the local stack: Kafka, PostgreSQL and the schema registry.",
+    "down": "Stop the local stack; its data stays.",
+    "status": "Show how far each view is, what is in quarantine, and which services are document-free.",
+    "env": "Print the connection settings as shell exports.",
+    "catalogue": "Check contracts and agreements, and put them into force.",
+    "registry": "Serve the schema registry (Confluent REST API).",
+    "publish": "Publish a file's rows as events of a record type.",
+    "materialize": "Keep the views equal to the log.",
+    "serve": "Serve the evidence API.",
+    "evidence": "Ask for the evidence that a procedure requires.",
+    "audit": "Replay the log, compare it with the views, list accesses.",
+    "quarantine": "List, show, redrive or discard events that could not be applied.",
+    "token": "Issue a development token for an agency.",
+    "demo": "Show the whole way with nine agencies of a small nation.",
+}
+
+
+class Commands(TyperGroup):
+    """The commands, each imported when it is called: `yekbar --help` loads none of them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of a first encounter."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in that has the command's help line, for listing."""
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called, from its own module."""
+        name, _, rest = super().resolve_command(ctx, args)
+        command = typer.main.get_command(import_module(f"deploy.cli.{name}").app)
+        return name, command, rest
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def yekbar() -> None:
+    """Yekbar (یک‌بار, "once"): agencies publish each change once; services fetch evidence; auditors replay.
+
+    Start with `yekbar demo`, or with `yekbar up`.
+    """
+
+
+def main() -> None:
+    """Runs a command; an error we know is one clear message and its exit code, never a trace."""
+    try:
+        app(standalone_mode=False)
+    except Exception as exc:
+        sys.exit(tell_error(exc))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The composition root: from settings to the parts that commands work with."""
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bus.errors import SettingError
+from bus.kafka import KafkaConnection, kafka_connection
+from bus.settings import Settings, read_settings
+from bus.subject import Pseudonymizer
+from deploy.local.running import running_environment
+from registry.catalogue import load_catalogue
+from registry.client import ConfluentSchemaRegistry, SchemaRegistry
+from registry.contracts import Catalogue, RecordType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What every command needs, made from one reading of the settings; nothing is connected yet."""
+
+    settings: Settings
+    catalogue: Catalogue
+    registry: SchemaRegistry
+    kafka: KafkaConnection
+    pseudonymizer: Pseudonymizer
+
+    def database(self) -> AbstractContextManager[psycopg.Connection[Any]]:
+        """A connection to the views, each statement its own transaction unless one is opened."""
+        return psycopg.connect(self.settings.database_url, autocommit=True)
+
+    def record_type(self, name: str) -> RecordType:
+        """The record type of a name that a person typed. Raises SettingError naming those there are."""
+        for record_type in self.catalogue.record_types.values():
+            if record_type.id == name:
+                return record_type
+        known = ", ".join(sorted(self.catalogue.record_types))
+        raise SettingError(f"the catalogue has no record type '{name}'", remedy=f"known are {known}")
+
+
+def wire(environment: Mapping[str, str] = os.environ) -> Wiring:
+    """The parts that the environment names; a running local stack fills in what it leaves open. Raises SettingError."""
+    settings = read_settings({**running_environment(environment), **environment})
+    catalogue = load_catalogue(Path(settings.catalogue) if settings.catalogue else None)
+    return Wiring(
+        settings=settings,
+        catalogue=catalogue,
+        registry=ConfluentSchemaRegistry(settings.schema_registry_url),
+        kafka=kafka_connection(settings.kafka_bootstrap),
+        pseudonymizer=Pseudonymizer(settings.domain_key_bytes, catalogue.national_id_scheme),
+    )
