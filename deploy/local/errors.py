@@ -13,3 +13,9 @@ class StackError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
+
+class AlreadyRunningError(StackError):
+    """Another process holds the data folder."""
+
+    exit_code = 3
