@@ -23,13 +23,15 @@ _SYNC = bytes(16)
 _FRAME = "frame_"
 _GUARD = "guard_"
 _BODY = "body"
+HAS_BODY = "has_body"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
     """`frame` has one row for each value that could be decoded, `rows` says which; the others are `malformed`.
 
-    Columns are those of the envelope, then those of the body. `change_kind` is an index, body enums are their symbols.
+    Columns are those of the envelope, then `has_body`, then those of the body. `change_kind` is an index, body enums
+    are their symbols.
     """
 
     frame: pl.DataFrame
@@ -46,6 +48,11 @@ class Decoder:
         self._enums: dict[tuple[bool, str], list[str]] = {}
         self._reading = self._reading_schema(writer_schema)
         self._none = self._read(b"", 0)
+
+    @property
+    def columns(self) -> pl.Schema:
+        """The names and types of the columns that are decoded."""
+        return self._flat(self._none).schema
 
     def decode(self, values: Sequence[bytes]) -> Decoded:
         """All of the values in columns; those that are no such event are left out and named by their index."""
@@ -131,7 +138,8 @@ class Decoder:
 
     def _flat(self, block: pl.DataFrame) -> pl.DataFrame:
         """The block with the body's fields as columns and the body's enums as their symbols."""
-        flat = block.drop(_FRAME, _GUARD).unnest(_BODY)
+        flat = block.drop(_FRAME, _GUARD).with_columns(pl.col(_BODY).is_not_null().alias(HAS_BODY))
+        flat = flat.select(pl.exclude(_BODY), _BODY).unnest(_BODY)
         return flat.with_columns(
             pl.lit(pl.Series(symbols)).gather(pl.col(name)).alias(name)
             for (is_body, name), symbols in self._enums.items()

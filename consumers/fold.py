@@ -7,12 +7,12 @@ with the write path.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
 from bus.envelope import ChangeKind
+from bus.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,7 @@ class Fact:
     """One event of a log, as far as a timeline needs it; `position` and `known_at` are the log's, not the event's."""
 
     event_id: UUID
+    record_key: str = ""
     change_kind: ChangeKind
     effective_from: datetime
     effective_to: datetime | None = None
@@ -29,20 +30,13 @@ class Fact:
     position: int = field(compare=False)
 
 
-class Refusal(StrEnum):
-    """Why a fold cannot take an event; the same codes go to quarantine."""
-
-    EVENT_ID_REUSED = "event-id-reused"
-    UNKNOWN_PREVIOUS_EVENT = "unknown-previous-event"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
     """What became of a log: the facts in its order, how many were re-sent, and which were refused."""
 
     facts: tuple[Fact, ...]
     duplicates: int
-    refused: tuple[tuple[Fact, Refusal], ...]
+    refused: tuple[tuple[Fact, Reason], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,21 +58,27 @@ class Period:
 
 
 def fold(log: Iterable[Fact]) -> Folded:
-    """The events of one subject and record key, taken one by one in log order."""
+    """The events of one person, taken one by one in log order: an id names one event of the person's, whatever record."""
     taken: dict[UUID, Fact] = {}
     duplicates = 0
-    refused: list[tuple[Fact, Refusal]] = []
+    refused: list[tuple[Fact, Reason]] = []
     for fact in log:
         if fact.event_id in taken:
             if taken[fact.event_id] == fact:
                 duplicates += 1
             else:
-                refused.append((fact, Refusal.EVENT_ID_REUSED))
-        elif fact.previous_event_id is not None and fact.previous_event_id not in taken:
-            refused.append((fact, Refusal.UNKNOWN_PREVIOUS_EVENT))
+                refused.append((fact, Reason.EVENT_ID_REUSED))
+        elif fact.previous_event_id is not None and not _is_of_record(
+            taken.get(fact.previous_event_id), fact.record_key
+        ):
+            refused.append((fact, Reason.UNKNOWN_PREVIOUS_EVENT))
         else:
             taken[fact.event_id] = fact
     return Folded(facts=tuple(taken.values()), duplicates=duplicates, refused=tuple(refused))
+
+
+def _is_of_record(fact: Fact | None, record_key: str) -> bool:
+    return fact is not None and fact.record_key == record_key
 
 
 def voided_by(facts: Sequence[Fact]) -> dict[UUID, UUID]:
@@ -94,7 +94,7 @@ def voided_by(facts: Sequence[Fact]) -> dict[UUID, UUID]:
 
 
 def timeline(facts: Sequence[Fact], *, known_at: datetime | None = None) -> tuple[Period, ...]:
-    """The periods that hold by what was known at `known_at` (all that is known when None), in effective order."""
+    """The periods of one record that hold by what was known at `known_at` (all that is known when None), in order."""
     known = [fact for fact in facts if known_at is None or fact.known_at <= known_at]
     undone = voided_by(known)
     live: dict[datetime, Fact] = {}

@@ -11,6 +11,8 @@ from registry.errors import ContractError
 
 BODY_FIELD = "body"
 PRIMITIVES = frozenset({"string", "int", "long", "boolean", "double"})
+# Columns that consumers keep beside the body's: a field of the same name could not be told from them.
+RESERVED = frozenset({"has_body", "known_at", "partition", "position", "voided_by", "key"})
 LOGICAL_TYPES = frozenset({("long", "timestamp-micros"), ("int", "date")})
 
 
@@ -43,11 +45,11 @@ def event_schema(record_type: RecordType) -> dict[str, Any]:
 
 def check_body(body: Mapping[str, Any]) -> None:
     """Raises ContractError at the first field whose type the columnar reader does not take or whose name is taken."""
-    taken = {field["name"] for field in envelope_fields()} | {BODY_FIELD}
+    taken = {field["name"] for field in envelope_fields()} | RESERVED | {BODY_FIELD}
     for field in body["fields"]:
         if field["name"] in taken:
             raise ContractError(
-                f"body field '{field['name']}' has the name of an envelope field", remedy="choose another name"
+                f"body field '{field['name']}' has a name that the bus itself uses", remedy="choose another name"
             )
         if not _is_readable(field["type"]):
             raise ContractError(

@@ -7,23 +7,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 import polars as pl
-from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg import Connection, errors, sql
 
+from bus.reasons import Reason
+from consumers.copying import copy_bytes, copy_into
 from consumers.views import columns, statement
 from registry.contracts import RecordType
-
-
-class Refusal(StrEnum):
-    """Why an event that reads well cannot be applied; the reason code of its quarantine entry."""
-
-    EVENT_ID_REUSED = "event-id-reused"
-    UNKNOWN_PREVIOUS_EVENT = "unknown-previous-event"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +25,7 @@ class Applied:
 
     applied: int
     duplicates: int
-    refused: Mapping[tuple[int, int], Refusal]
+    refused: Mapping[tuple[int, int], Reason]
 
 
 _FACT_TYPES = {"change_kind": pl.Int16, "partition": pl.Int32, "position": pl.Int64}
@@ -55,8 +48,8 @@ def apply(
     written, duplicates, reused = _write(connection, place, names, rows)
     if references.height:
         _settle(connection, place, references)
-    refused = dict.fromkeys(dangling, Refusal.UNKNOWN_PREVIOUS_EVENT)
-    refused.update((key, Refusal.EVENT_ID_REUSED) for key in reused)
+    refused = dict.fromkeys(dangling, Reason.UNKNOWN_PREVIOUS_EVENT)
+    refused.update((key, Reason.EVENT_ID_REUSED) for key in reused)
     return Applied(applied=written, duplicates=duplicates, refused=refused)
 
 
@@ -93,11 +86,11 @@ def _write(
     connection: Connection[Any], place: str, names: Sequence[str], rows: pl.DataFrame
 ) -> tuple[int, int, list[tuple[int, int]]]:
     """How many rows were written, how many were there already, and which reuse the id of another event."""
-    encoded = _copy_bytes(rows.sort("subject", maintain_order=True))  # neighbours in the b-tree are written together
+    encoded = copy_bytes(rows.sort("subject", maintain_order=True))  # neighbours in the b-tree are written together
     target = sql.Identifier(place, "facts")
     try:
         with connection.transaction():
-            _copy(connection, target, names, encoded)
+            copy_into(connection, target, names, encoded)
     except errors.UniqueViolation:
         return _write_through_stage(connection, place, names, encoded)
     return rows.height, 0, []
@@ -114,7 +107,7 @@ def _write_through_stage(
         "original": sql.SQL(", ").join(sql.Identifier("original", name) for name in content),
     }
     connection.execute(statement("stage.sql").format(**parts))
-    _copy(connection, sql.Identifier("stage"), names, encoded)
+    copy_into(connection, sql.Identifier("stage"), names, encoded)
     written = connection.execute(statement("stage_insert.sql").format(**parts)).rowcount
     repeated = connection.execute(statement("stage_repeats.sql").format(**parts)).fetchall()
     reused = [(partition, position) for partition, position, is_same in repeated if not is_same]
@@ -127,20 +120,3 @@ def _settle(connection: Connection[Any], place: str, references: pl.DataFrame) -
         statement("settle.sql").format(schema=sql.Identifier(place)),
         {"subjects": [UUID(bytes=subject) for subject in records["subject"]], "keys": records["record_key"].to_list()},
     )
-
-
-def _copy(connection: Connection[Any], target: sql.Identifier, names: Sequence[str], encoded: bytes) -> None:
-    listed = sql.SQL(", ").join(map(sql.Identifier, names))
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(target, listed)) as copy,
-    ):
-        copy.write(encoded)
-
-
-def _copy_bytes(rows: pl.DataFrame) -> bytes:
-    table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    encoder = ArrowToPostgresBinaryEncoder(table.schema)
-    header = encoder.write_header()  # the encoder counts its calls: header, batches, trailer
-    batches = [encoder.write_batch(batch) for batch in table.to_batches()]
-    return b"".join([header, *batches, encoder.finish()])

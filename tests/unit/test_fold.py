@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.envelope import ChangeKind
-from consumers.fold import Fact, Refusal, fold, holding, timeline, voided_by
+from bus.reasons import Reason
+from consumers.fold import Fact, fold, holding, timeline, voided_by
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CREATED, CEASED, CORRECTED, ANNULLED = ChangeKind
@@ -92,7 +93,7 @@ def test_a_reused_event_id_is_refused():
 
     folded = fold([fact(1), again])
 
-    assert folded.refused == ((again, Refusal.EVENT_ID_REUSED),)
+    assert folded.refused == ((again, Reason.EVENT_ID_REUSED),)
 
 
 def test_an_unknown_previous_event_is_refused():
@@ -100,7 +101,7 @@ def test_an_unknown_previous_event_is_refused():
 
     folded = fold([fact(1), dangling])
 
-    assert folded.refused == ((dangling, Refusal.UNKNOWN_PREVIOUS_EVENT),)
+    assert folded.refused == ((dangling, Reason.UNKNOWN_PREVIOUS_EVENT),)
 
 
 @st.composite
