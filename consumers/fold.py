@@ -58,7 +58,7 @@ class Period:
 
 
 def fold(log: Iterable[Fact]) -> Folded:
-    """The events of one person, taken one by one in log order: an id names one event of the person's, whatever record."""
+    """The events of one person, of any record, taken one by one in log order; an id names one event of the person's."""
     taken: dict[UUID, Fact] = {}
     duplicates = 0
     refused: list[tuple[Fact, Reason]] = []

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -54,6 +55,16 @@ def test_nothing_holds_after_a_record_ceased():
 
 def test_a_correction_replaces_what_it_names():
     assert values([fact(1, starts=0), fact(2, CORRECTED, starts=2, undoes=1)]) == [None, None, 2, 2, 2, 2]
+
+
+def test_an_id_names_one_event_of_a_person_whatever_the_record():
+    elsewhere = replace(fact(1), record_key="other")
+    beside = replace(fact(2, CORRECTED, undoes=1), record_key="other")
+
+    folded = fold([fact(1), elsewhere, beside])
+
+    assert folded.facts == (fact(1),)
+    assert folded.refused == ((elsewhere, Reason.EVENT_ID_REUSED), (beside, Reason.UNKNOWN_PREVIOUS_EVENT))
 
 
 def test_an_annulled_death_leaves_the_person_alive():
