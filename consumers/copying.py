@@ -1,4 +1,4 @@
-"""Rows in columns to PostgreSQL: Arrow to the bytes of binary COPY, with no Python object for a row."""
+"""Columns into PostgreSQL by binary COPY (PostgreSQL documentation, COPY, "Binary Format")."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from psycopg import Connection, sql
 
 
 def copy_bytes(rows: pl.DataFrame) -> bytes:
-    """The rows as a binary COPY takes them; 16-byte binaries are uuids as they are."""
+    """The rows as COPY takes them; a binary column of 16 bytes is a uuid as it is."""
     table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     encoder = ArrowToPostgresBinaryEncoder(table.schema)
     header = encoder.write_header()  # the encoder counts its calls: header, batches, trailer
@@ -17,11 +17,11 @@ def copy_bytes(rows: pl.DataFrame) -> bytes:
     return b"".join([header, *batches, encoder.finish()])
 
 
-def copy_into(connection: Connection[Any], target: sql.Identifier, names: Sequence[str], encoded: bytes) -> None:
-    """Writes encoded rows into the named columns of a table, in the caller's transaction."""
+def copy(connection: Connection[Any], target: sql.Identifier, names: Sequence[str], encoded: bytes) -> None:
+    """Writes encoded rows into the named columns of a table."""
     listed = sql.SQL(", ").join(map(sql.Identifier, names))
     with (
         connection.cursor() as cursor,
-        cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(target, listed)) as copy,
+        cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(target, listed)) as writing,
     ):
-        copy.write(encoded)
+        writing.write(encoded)

@@ -3,19 +3,17 @@
 An owner takes a partition over by raising its generation. From then on the owner before it changes no row and stops.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
 
+from consumers.errors import FencedError, LogAccidentError
 from consumers.views import DDL_LOCK, statement
 
 START_OF_LOG = 0
-
-
-class FencedError(Exception):
-    """Another process has taken the partition over, or the batch is not the next one: stop, and apply nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,34 +26,91 @@ class Owned:
     next_position: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A partition read on to `next_position`; `known_at` is when the log took the last event, None where it had none."""
+
+    owned: Owned
+    next_position: int
+    known_at: datetime | None
+
+
 def create_positions(connection: Connection[Any]) -> None:
-    """Makes the table of positions; harmless when repeated."""
+    """Makes the tables of positions and sources; harmless when repeated."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (DDL_LOCK,))
         connection.execute(statement("positions.sql"))
+        connection.execute(statement("sources.sql"))
 
 
-def take_over(connection: Connection[Any], *, view: str, topic: str, partition: int) -> Owned:
-    """The partition as ours, at the position that was committed last; a view without one starts at the log's start."""
+def take_over(connection: Connection[Any], *, view: str, topic: str, topic_id: str, partition: int) -> Owned:
+    """The partition as ours, at the position that was committed last; a view without one starts at the log's start.
+
+    `topic_id` is Kafka's id of the topic (KIP-516). Raises LogAccidentError when the position belongs to another one.
+    """
     row = connection.execute(
-        "INSERT INTO yekbar.positions AS held (view, partition, topic, generation, next_position)"
-        " VALUES (%s, %s, %s, 1, %s)"
+        "INSERT INTO yekbar.positions AS held (view, partition, topic, topic_id, generation, next_position)"
+        " VALUES (%s, %s, %s, %s, 1, %s)"
         " ON CONFLICT (view, partition) DO UPDATE SET generation = held.generation + 1"
-        " RETURNING generation, next_position",
-        (view, partition, topic, START_OF_LOG),
+        " RETURNING generation, next_position, topic_id",
+        (view, partition, topic, topic_id, START_OF_LOG),
     ).fetchone()
     assert row is not None
+    if row[2] != topic_id:
+        raise LogAccidentError(
+            f"topic '{topic}' was deleted and made anew: the view '{view}' was read from topic id {row[2]},"
+            f" the broker has {topic_id}",
+            remedy="restore the topic, or rebuild the view from the new log: see 'a topic was made anew' in the runbook",
+        )
     return Owned(view=view, partition=partition, generation=row[0], next_position=row[1])
 
 
-def advance(connection: Connection[Any], owned: Owned, *, next_position: int, known_at: datetime | None) -> Owned:
-    """The partition read further, in the caller's transaction, which keeps the row locked. Raises FencedError."""
-    assert next_position >= owned.next_position
+def advance(connection: Connection[Any], moves: Sequence[Move]) -> tuple[Owned, ...]:
+    """The partitions of one view, read on, in the caller's transaction, which keeps the rows locked.
+
+    Raises FencedError when any of them is no longer ours, or is not where the move begins.
+    """
+    assert all(move.next_position >= move.owned.next_position for move in moves)
+    view = moves[0].owned.view
     moved = connection.execute(
-        "UPDATE yekbar.positions SET next_position = %s, known_at = coalesce(%s, known_at)"
-        " WHERE view = %s AND partition = %s AND generation = %s AND next_position = %s",
-        (next_position, known_at, owned.view, owned.partition, owned.generation, owned.next_position),
+        statement("advance.sql"),
+        {
+            "view": view,
+            "partitions": [move.owned.partition for move in moves],
+            "generations": [move.owned.generation for move in moves],
+            "from": [move.owned.next_position for move in moves],
+            "to": [move.next_position for move in moves],
+            "known_at": [move.known_at for move in moves],
+        },
     ).rowcount
-    if not moved:
-        raise FencedError(f"partition {owned.partition} of view '{owned.view}' was taken over by another process")
-    return Owned(view=owned.view, partition=owned.partition, generation=owned.generation, next_position=next_position)
+    if moved != len(moves):
+        partitions = ", ".join(str(move.owned.partition) for move in moves)
+        raise FencedError(f"one of the partitions {partitions} of view '{view}' was taken over by another process")
+    return tuple(replace(move.owned, next_position=move.next_position) for move in moves)
+
+
+def where_it_stands(connection: Connection[Any], owned: Owned) -> int | None:
+    """The position that is committed for a partition of ours; None when it is ours no more."""
+    row = connection.execute(
+        "SELECT next_position FROM yekbar.positions WHERE view = %s AND partition = %s AND generation = %s",
+        (owned.view, owned.partition, owned.generation),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def mark_caught_up(connection: Connection[Any], owned: Sequence[Owned], at: datetime) -> None:
+    """Says that everything the log held at an instant is in the view, for partitions that stand where they are said."""
+    connection.execute(
+        "UPDATE yekbar.positions AS held SET caught_up_at = %s"
+        " FROM unnest(%s::text[], %s::integer[], %s::bigint[], %s::bigint[])"
+        " AS mine (view, partition, generation, next_position)"
+        " WHERE (held.view, held.partition, held.generation) = (mine.view, mine.partition, mine.generation)"
+        " AND held.next_position >= mine.next_position",
+        (
+            at,
+            [one.view for one in owned],
+            [one.partition for one in owned],
+            [one.generation for one in owned],
+            [one.next_position for one in owned],
+        ),
+    )

@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS yekbar.positions (
   view text NOT NULL,
   partition integer NOT NULL,
   topic text NOT NULL,
+  topic_id text NOT NULL,
   generation bigint NOT NULL,
   next_position bigint NOT NULL,
   known_at timestamptz,

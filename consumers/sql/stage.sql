@@ -1,3 +1,2 @@
--- A stage for a batch that holds repeats; gone with the transaction.
-CREATE TEMPORARY TABLE IF NOT EXISTS stage (LIKE {schema}.facts) ON COMMIT DROP;
-TRUNCATE stage
+-- A stage for events that may have been applied before; gone with the transaction.
+CREATE TEMPORARY TABLE stage (LIKE {schema}.facts) ON COMMIT DROP

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bus.envelope import ChangeKind
 from consumers.fold import Fact, fold, voided_by
-from consumers.materializer.apply import apply
+from consumers.materializer.apply import apply, encode
 from consumers.views import create_views
 from registry.contracts import RecordType
 
@@ -113,25 +113,26 @@ def frame_of(part):
     return pl.DataFrame(rows, schema_overrides=kinds)
 
 
-def apply_in_parts(connection, log, cuts):
+def apply_in_parts(connection, log, cuts, suspected):
     refused, applied, duplicates = {}, 0, 0
     edges = sorted({0, len(log), *cuts})
     for start, end in pairwise(edges):
         if start < end <= len(log):
             with connection.transaction():
-                done = apply(connection, HOLDING, frame_of(log[start:end]))
+                events = frame_of(log[start:end]).with_columns(is_suspect=pl.col("position").is_in(list(suspected)))
+                done = apply(connection, HOLDING, encode(HOLDING, events))
             refused.update(done.refused)
             applied += done.applied
-            duplicates += done.duplicates
+            duplicates += len(done.duplicates)
     return refused, applied, duplicates
 
 
-@given(logs(), st.sets(st.integers(1, 24), max_size=4))
+@given(logs(), st.sets(st.integers(1, 24), max_size=4), st.sets(st.integers(0, 24)))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_however_a_log_is_cut_into_batches_the_view_is_its_fold(connection, log, cuts):
+def test_however_a_log_is_cut_and_whatever_is_suspected_the_view_is_its_fold(connection, log, cuts, suspected):
     connection.execute(f'TRUNCATE "{HOLDING.id}".facts')
 
-    refused, applied, duplicates = apply_in_parts(connection, log, cuts)
+    refused, applied, duplicates = apply_in_parts(connection, log, cuts, suspected)
 
     by_record = defaultdict(list)
     for record, fact in log:
@@ -162,7 +163,7 @@ def test_every_column_type_arrives_as_it_was(connection):
     )
 
     with connection.transaction():
-        apply(connection, HOLDING, frame_of([(0, fact)]))
+        apply(connection, HOLDING, encode(HOLDING, frame_of([(0, fact)])))
 
     row = connection.execute(f'SELECT * FROM "{HOLDING.id}".facts').fetchone()
     start = (subject_of(0), "0", fact.event_id, 0, None, START, None, START, fact.known_at, 0, 2**40, None, [])
