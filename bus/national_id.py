@@ -38,6 +38,8 @@ def fold_digits(text: str) -> str:
     """
     if len(text) > INPUT_CHARS_MAX:
         raise ValueError("too long")
+    if text.isascii() and text.isdigit():
+        return text
     digits = []
     for char in text:
         if char.isspace() or char in "-‐‑–" or unicodedata.category(char) == "Cf":

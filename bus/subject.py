@@ -27,5 +27,8 @@ class Pseudonymizer:
 
     def subject(self, national_id: str) -> UUID:
         """The subject of a person, from an id in any digit script. Raises NationalIdError."""
-        canonical = canonical_national_id(national_id, self.scheme)
-        return UUID(bytes=hmac.digest(self.domain_key, canonical.encode(), hashlib.sha256)[:16])
+        return UUID(bytes=self.pseudonym(canonical_national_id(national_id, self.scheme)))
+
+    def pseudonym(self, canonical: str) -> bytes:
+        """The 16 bytes of a subject, from an id that is canonical already."""
+        return hmac.digest(self.domain_key, canonical.encode(), hashlib.sha256)[:16]
