@@ -57,7 +57,7 @@ class ConfluentSchemaRegistry:
             versions = self._client.get_schema_versions(schema_id)
         except (SchemaRegistryError, HTTPError, OSError) as exc:
             raise self._translated(exc, f"schema id {schema_id}") from exc
-        return frozenset(version.subject for version in versions)
+        return frozenset(str(version.subject) for version in versions)
 
     def _translated(self, exc: Exception, asked: str) -> Exception:
         status = exc.http_status_code if isinstance(exc, SchemaRegistryError) else SERVER_ERROR

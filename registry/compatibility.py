@@ -4,10 +4,12 @@ The levels are those of the Confluent Schema Registry; the rules are Avro's sche
 as the package `avro` checks them.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import avro.name
 import avro.schema
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 from avro.errors import AvroException
@@ -54,7 +56,17 @@ class Incompatibility:
         return f"{self.path}: {self.message} ({self.rule})"
 
 
-def incompatibilities(new: str, earlier: Sequence[str], level: CompatibilityLevel) -> tuple[Incompatibility, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvroText:
+    """A schema and the schemas whose named types it uses, each after those that it uses itself."""
+
+    schema: str
+    references: tuple[str, ...] = ()
+
+
+def incompatibilities(
+    new: str | AvroText, earlier: Sequence[str | AvroText], level: CompatibilityLevel
+) -> tuple[Incompatibility, ...]:
     """What forbids `new` after the `earlier` schemas (oldest first) under a level; nothing when it may follow.
 
     Raises ContractError when `new` is no Avro schema.
@@ -70,11 +82,21 @@ def incompatibilities(new: str, earlier: Sequence[str], level: CompatibilityLeve
     return tuple(found)
 
 
-def _parsed(text: str) -> avro.schema.Schema:
+def check_schema(text: str | AvroText) -> None:
+    """Raises ContractError when the text is no Avro schema, or uses a name that nothing defines."""
+    _parsed(text)
+
+
+def _parsed(text: str | AvroText) -> avro.schema.Schema:
+    whole = AvroText(schema=text) if isinstance(text, str) else text
+    names = avro.name.Names()
     try:
-        return avro.schema.parse(text)
-    except AvroException as exc:
-        raise ContractError(f"the schema is no Avro schema: {exc}") from exc
+        for used in whole.references:
+            avro.schema.make_avsc_object(json.loads(used), names)
+        return avro.schema.make_avsc_object(json.loads(whole.schema), names)
+    except (AvroException, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as exc:
+        # Beside its own errors, the package lets through what Python says of a value of the wrong kind.
+        raise ContractError(f"the schema is no Avro schema: {exc or type(exc).__name__}") from exc
 
 
 def _broken_rules(*, reader: avro.schema.Schema, writer: avro.schema.Schema) -> tuple[Incompatibility, ...]:
