@@ -1,4 +1,10 @@
-"""Errors of the local stack."""
+"""Errors of the local stack.
+
+StackError
+├── PartDiedError         a part's process has ended by itself; the message quotes its log
+├── StartCancelledError   somebody asked to stop while the part was starting
+└── AlreadyRunningError   another process holds the data folder
+"""
 
 
 class StackError(Exception):
@@ -13,6 +19,18 @@ class StackError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
+
+class PartDiedError(StackError):
+    """A part's process has ended by itself; `was_killed` by a signal, as a Java machine that crashes is."""
+
+    def __init__(self, message: str, *, was_killed: bool, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.was_killed = was_killed
+
+
+class StartCancelledError(StackError):
+    """Somebody asked to stop while the part was starting."""
 
 
 class AlreadyRunningError(StackError):

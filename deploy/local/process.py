@@ -7,21 +7,71 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from threading import Event
 
-from deploy.local.errors import StackError
+from deploy.local.errors import PartDiedError, StackError, StartCancelledError
 
 LOG_LINES_QUOTED = 12
 LOG_LINES_READ = 400  # a Java trace and what it shuts down afterwards
 _TELLING = re.compile(r"\b(ERROR|FATAL|Caused by)\b")
 POLL_S = 0.05
+KILLED_WAIT_S = 5  # a killed process ends at once, unless its disk hangs
+
+_PROC = Path("/proc")
+
+
+def free_ports(count: int) -> list[int]:
+    """As many ports of the loopback that nothing listens on now, no two the same."""
+    with ExitStack() as opened:
+        probes = [opened.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def free_port() -> int:
     """A port of the loopback that nothing listens on now."""
+    return free_ports(1)[0]
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on a port of the loopback now; connections that are closing do not count."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def birth_of(pid: int) -> str | None:
+    """When a process started, in words of this machine, so that another one with the same id is told apart.
+
+    None when no such process lives. The words are compared, never read.
+    """
+    if not (_PROC / "self").exists():
+        said = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        return said.stdout.strip() or None
+    try:
+        state, *fields = (_PROC / str(pid) / "stat").read_text().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    return None if state == "Z" else f"{boot} {fields[18]}"  # field 22 of proc_pid_stat(5): start time
+
+
+def end_process(pid: int, birth: str, *, timeout_s: float) -> None:
+    """Ends a process that is no child of ours, if it is still the one that was born then: asked first, then killed."""
+    for asked, wait_s in ((signal.SIGTERM, timeout_s), (signal.SIGKILL, KILLED_WAIT_S)):
+        deadline = time.monotonic() + wait_s
+        if birth_of(pid) == birth:
+            with suppress(ProcessLookupError):
+                os.kill(pid, asked)
+        while birth_of(pid) == birth and time.monotonic() < deadline:
+            time.sleep(POLL_S)
 
 
 def last_lines(log: Path) -> str:
@@ -44,9 +94,11 @@ class ChildProcess:
         log: Path,
         user: int | None = None,
         environment: Mapping[str, str] | None = None,
+        folder: Path = Path("/"),
     ) -> None:
         self.name = name
         self.log = log
+        self._has_ended = False
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [str(word) for word in command],
@@ -57,30 +109,43 @@ class ChildProcess:
                 user=user,
                 group=user,
                 extra_groups=None if user is None else [],
-                cwd="/",
+                cwd=folder,
                 env={**os.environ, **environment} if environment else None,
             )
+        self.pid = self._process.pid
+        self.birth = birth_of(self.pid)
 
     @property
     def is_running(self) -> bool:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
-    def wait_until(self, is_ready: Callable[[], bool], *, timeout_s: float) -> None:
+    def check_alive(self, while_doing: str = "") -> None:
+        """Returns when the process lives. Raises PartDiedError with the last lines of its log."""
+        code = self._process.poll()
+        if code is None:
+            return
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        raise PartDiedError(
+            f"{self.name} {how}{while_doing}:\n{last_lines(self.log)}",
+            was_killed=code < 0,
+            remedy=f"the whole log is '{self.log}'",
+        )
+
+    def wait_until(self, is_ready: Callable[[], bool], *, timeout_s: float, cancelled: Event | None = None) -> None:
         """Returns when the part answers. Raises StackError with its last log lines when it dies or takes too long."""
         deadline = time.monotonic() + timeout_s
         while not is_ready():
-            if not self.is_running:
-                raise StackError(
-                    f"{self.name} ended with code {self._process.returncode} while starting:\n{last_lines(self.log)}",
-                    remedy=f"the whole log is {self.log}",
-                )
+            self.check_alive(" while starting")
+            if cancelled is not None and cancelled.is_set():
+                raise StartCancelledError(f"the start of {self.name} was cancelled")
             if time.monotonic() > deadline:
                 raise StackError(f"{self.name} does not answer after {timeout_s:.0f} s:\n{last_lines(self.log)}")
             time.sleep(POLL_S)
+        self.check_alive(" while starting")  # what answered may be another server on the same port
 
     def stop(self, *, with_signal: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> None:
-        """Ends the process: asked first, killed after the timeout."""
+        """Ends the process: asked first, killed after the timeout, and whatever it has started with it."""
         if self.is_running:
             self._process.send_signal(with_signal)
             try:
@@ -88,8 +153,16 @@ class ChildProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
         self._process.wait()
+        self._end_group()
 
     def kill(self) -> None:
         """Ends the process at once, as a crash would."""
         self._process.kill()
         self._process.wait()
+        self._end_group()
+
+    def _end_group(self) -> None:
+        if not self._has_ended:  # once only: later the group's number may be another's
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        self._has_ended = True
