@@ -189,7 +189,7 @@ def _entries(connection: Connection[Any], where: sql.SQL, **parameters: Any) -> 
         return cursor.execute(query, parameters).fetchall()
 
 
-def _context(entry: Entry) -> list[tuple[str, bytes]]:
+def _context(entry: Entry) -> list[tuple[str, str | bytes | None]]:
     facts: Mapping[str, str] = {
         "topic": entry.topic,
         "partition": str(entry.partition),
@@ -202,7 +202,7 @@ def _context(entry: Entry) -> list[tuple[str, bytes]]:
     return [(_HEADER + name, text.encode()) for name, text in facts.items()]
 
 
-def _own_headers(entry: Entry) -> list[tuple[str, bytes | None]]:
+def _own_headers(entry: Entry) -> list[tuple[str, str | bytes | None]]:
     return [(str(name), None if text is None else base64.b64decode(text)) for name, text in entry.headers]
 
 

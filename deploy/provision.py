@@ -6,7 +6,8 @@ Every step is harmless when repeated; nothing that exists is changed or taken aw
 from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error
 from bus.topics import RECORD_TOPIC_SETTINGS, event_subject_name, quarantine_topic, records_topic

@@ -52,13 +52,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """`events` has the columns of `facts` but `voided_by`, and `source`, `sequence`, `row`; `refused` is the rest.
+    """`events` are all that could be read: the columns of `facts` but `voided_by`, and `source`, `sequence`, `row`.
 
-    `numbered` says the source, sequence and place of every event that could be read, refused or not.
+    Its column `reason` is null where an event can be taken. `refused` are all that cannot, those of `events` included.
     """
 
     events: pl.DataFrame
-    numbered: pl.DataFrame
     refused: tuple[Refused, ...]
 
 
@@ -81,16 +80,11 @@ class Checker:
         ]
         decoded = pl.concat(parts) if parts else self._laid_out(pl.DataFrame(schema=self._columns), arrived, [])
         judged = self._judge(decoded.sort("row") if len(parts) > 1 else decoded)
-        bad = judged.filter(pl.col("reason").is_not_null())
+        bad = judged.filter(pl.col("reason").is_not_null()).select("row", "reason", "detail")
         refused += [
-            Refused(row=row, reason=Reason(reason), detail=detail or "")
-            for row, reason, detail in bad.select("row", "reason", "detail").iter_rows()
+            Refused(row=row, reason=Reason(reason), detail=detail or "") for row, reason, detail in bad.iter_rows()
         ]
-        return Checked(
-            events=judged.filter(pl.col("reason").is_null()) if bad.height else judged,
-            numbered=judged.select("source", "sequence", "partition", "position", "recorded_at", "known_at"),
-            refused=tuple(sorted(refused, key=lambda one: one.row)),
-        )
+        return Checked(events=judged, refused=tuple(sorted(refused, key=lambda one: one.row)))
 
     def _sort_by_schema(
         self, values: Sequence[bytes | None], refused: list[Refused]
@@ -130,9 +124,7 @@ class Checker:
         self._decoders[prefix] = decoder
         return decoder, Reason.UNKNOWN_SCHEMA, ""
 
-    def _decode(
-        self, arrived: Arrived, decoder: Decoder, rows: Sequence[int], refused: list[Refused]
-    ) -> pl.DataFrame:
+    def _decode(self, arrived: Arrived, decoder: Decoder, rows: Sequence[int], refused: list[Refused]) -> pl.DataFrame:
         values = [arrived.values[row] for row in rows] if len(rows) < len(arrived.values) else arrived.values
         decoded = decoder.decode(values)  # type: ignore[arg-type]  # a null value has no decoder
         refused += [Refused(row=rows[index], reason=Reason.MALFORMED_PAYLOAD) for index in decoded.malformed]
@@ -153,7 +145,9 @@ class Checker:
             pl.Series("key", taken(arrived.keys), pl.Binary),
             pl.Series("partition", taken(arrived.partitions), pl.Int32),
             pl.Series("position", taken(arrived.positions), pl.Int64),
-            pl.Series("known_at", taken(arrived.known_at_ms), pl.Int64).cast(pl.Datetime("ms", "UTC")).dt.cast_time_unit("us"),
+            pl.Series("known_at", taken(arrived.known_at_ms), pl.Int64)
+            .cast(pl.Datetime("ms", "UTC"))
+            .dt.cast_time_unit("us"),
             pl.Series("row", rows, pl.Int64),
         )
 

@@ -28,7 +28,7 @@ class Owned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """A partition read on to `next_position`; `known_at` is when the log took the last event, None where it had none."""
+    """A partition read on to `next_position`; `known_at` is when the log took its last event."""
 
     owned: Owned
     next_position: int
@@ -60,7 +60,7 @@ def take_over(connection: Connection[Any], *, view: str, topic: str, topic_id: s
         raise LogAccidentError(
             f"topic '{topic}' was deleted and made anew: the view '{view}' was read from topic id {row[2]},"
             f" the broker has {topic_id}",
-            remedy="restore the topic, or rebuild the view from the new log: see 'a topic was made anew' in the runbook",
+            remedy="restore the topic, or rebuild the view: see the runbook, 'a topic was made anew'",
         )
     return Owned(view=view, partition=partition, generation=row[0], next_position=row[1])
 
@@ -87,15 +87,6 @@ def advance(connection: Connection[Any], moves: Sequence[Move]) -> tuple[Owned, 
         partitions = ", ".join(str(move.owned.partition) for move in moves)
         raise FencedError(f"one of the partitions {partitions} of view '{view}' was taken over by another process")
     return tuple(replace(move.owned, next_position=move.next_position) for move in moves)
-
-
-def where_it_stands(connection: Connection[Any], owned: Owned) -> int | None:
-    """The position that is committed for a partition of ours; None when it is ours no more."""
-    row = connection.execute(
-        "SELECT next_position FROM yekbar.positions WHERE view = %s AND partition = %s AND generation = %s",
-        (owned.view, owned.partition, owned.generation),
-    ).fetchone()
-    return None if row is None else int(row[0])
 
 
 def mark_caught_up(connection: Connection[Any], owned: Sequence[Owned], at: datetime) -> None:
