@@ -1,0 +1,111 @@
+"""The population: what is true of everybody, and what the registers say of it, each record type in its own journal."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib.resources import files
+from random import Random
+from typing import Any
+
+import yaml
+
+from bus.envelope import ChangeKind
+from bus.reasons import Reason
+from deploy.demo.hero import Hero, load_hero
+from deploy.demo.journal import Blemishes, Entry, Journalist, Mistake, new_id
+from deploy.demo.nation import Nation, found_nation
+from deploy.demo.registers import civil, means, work
+from deploy.demo.truth import Spell
+from deploy.demo.vocabulary import load_vocabulary
+
+SPOILT_SHARE = 0.002  # how many of a journal's lines have a double that no desk may take
+
+REGISTERS: Mapping[str, Callable[[Nation, Random], Iterator[Spell]]] = {
+    civil.IDENTITY: civil.identities,
+    civil.LIFE_STATUS: civil.life_statuses,
+    civil.MARRIAGE: civil.marriages,
+    means.TAX_STATUS: means.tax_statuses,
+    work.INSURANCE_COVERAGE: work.insurance_coverages,
+    means.HOUSEHOLD_DECILE: means.household_deciles,
+    means.BENEFIT: means.benefits,
+    work.EMPLOYMENT: work.employments,
+    work.UNEMPLOYMENT_BENEFIT: work.unemployment_benefits,
+    work.MEMBERSHIP: work.memberships,
+    work.SKILLS_CERTIFICATE: work.skills_certificates,
+    means.TITLE_DEED: means.title_deeds,
+    means.REGISTERED_ADDRESS: means.registered_addresses,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """One record type: what is true, and its journal with lines that must be refused, for the reasons beside them."""
+
+    spells: tuple[Spell, ...]
+    journal: tuple[Entry, ...]
+    spoilt: tuple[tuple[Entry, Reason], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """All registers of the nation, and the citizen whose way is told."""
+
+    nation: Nation
+    hero: Hero
+    registers: Mapping[str, Register]
+
+    @property
+    def truth(self) -> Iterator[Spell]:
+        """What is true, of all record types."""
+        return (spell for register in self.registers.values() for spell in register.spells)
+
+
+def populate(*, persons: int, seed: int, now: datetime) -> Population:
+    """The same population for the same arguments; the hero is one of the persons."""
+    today = now.date()
+    hero = load_hero(today)
+    nation = found_nation(load_vocabulary(), persons=persons - 1, seed=seed, today=today)
+    registers = {}
+    for record_type, register in REGISTERS.items():
+        spells = (*register(nation, Random(f"{seed}/{record_type}")), *_of(hero, record_type))
+        registers[record_type] = _kept(record_type, spells, hero, Random(f"{seed}/{record_type}/journal"), now)
+    return Population(nation=nation, hero=hero, registers=registers)
+
+
+def _of(hero: Hero, record_type: str) -> Iterator[Spell]:
+    return (spell for spell in hero.spells if spell.record_type == record_type)
+
+
+def _kept(record_type: str, spells: tuple[Spell, ...], hero: Hero, chance: Random, now: datetime) -> Register:
+    said = _mistakes()[record_type]
+    mistake = Mistake(mistyped_field=said["mistyped"], never_was=said["never_was"], day_field=said.get("day_field"))
+    journal = Journalist(mistake, Blemishes(), chance, now).entries(spells)
+    others = [entry for entry in journal if entry.body is not None and entry.national_id != hero.national_id]
+    count = min(len(others), max(1, int(len(journal) * SPOILT_SHARE)))
+    spoilt = tuple(
+        _spoilt(entry, said["refused"], number, chance) for number, entry in enumerate(chance.sample(others, count))
+    )
+    return Register(spells=spells, journal=tuple(journal), spoilt=spoilt)
+
+
+def _spoilt(entry: Entry, refused: Mapping[str, Any], number: int, chance: Random) -> tuple[Entry, Reason]:
+    """A double of an entry that is wrong: a value out of all bounds, a wrong check digit, or a digit lost."""
+    double = replace(
+        entry,
+        event_id=new_id(entry.recorded_at, chance),
+        change_kind=ChangeKind.CREATED,
+        previous_event_id=None,
+    )
+    if number % 3 == 0:
+        return replace(double, body={**(double.body or {}), **refused}), Reason.QUALITY_RULE
+    if number % 3 == 1:
+        wrong = str((int(entry.national_id[-1]) + chance.randrange(1, 10)) % 10)
+        return replace(double, national_id=entry.national_id[:-1] + wrong), Reason.INVALID_NATIONAL_ID
+    return replace(double, national_id=entry.national_id[1:]), Reason.INVALID_NATIONAL_ID
+
+
+def _mistakes() -> dict[str, Any]:
+    said: dict[str, Any] = yaml.safe_load(
+        files("deploy.demo").joinpath("data", "mistakes.yaml").read_text(encoding="utf-8")
+    )
+    return said
