@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -32,17 +33,19 @@ class Files:
 
     def has(self, name: str) -> bool:
         """Whether the catalogue has such a file or folder."""
-        place = self._root.joinpath(name) if name else self._root
-        return place.is_file() or place.is_dir()
+        return self._place(name).is_file() or self._place(name).is_dir()
 
     def names(self, folder: str = "") -> tuple[list[str], list[str]]:
-        """The names of the files and of the folders in a folder, sorted; hidden ones and Python's own are left out."""
-        place = self._root.joinpath(folder) if folder else self._root
+        """The names of the files and of the folders in a folder, sorted; hidden ones, Python's and READMEs left out."""
+        place = self._place(folder)
         if not place.is_dir():
             return [], []
-        members = [member for member in place.iterdir() if not member.name.startswith((".", "__"))]
+        members = [member for member in place.iterdir() if not member.name.startswith((".", "__", "README"))]
         folders = sorted(member.name for member in members if member.is_dir())
         return sorted(member.name for member in members if not member.is_dir()), folders
+
+    def _place(self, name: str) -> Traversable:
+        return self._root.joinpath(name) if name else self._root
 
     def mistake(self, name: str, message: str, *, line: int = 1, field: str = "") -> None:
         """Notes a mistake in a file."""
@@ -55,11 +58,14 @@ class Files:
             if self._count == FILES_MAX + 1:
                 self.mistake("", f"the catalogue has more than {FILES_MAX} files; name the right folder")
             return None
+        if not self._place(name).is_file():
+            self.mistake(name, "there is no such file; write it")
+            return None
         try:
-            with self._root.joinpath(name).open("rb") as stream:
+            with self._place(name).open("rb") as stream:
                 content = stream.read(FILE_BYTES_MAX + 1)
         except OSError as exc:
-            self.mistake(name, f"cannot be read ({exc.strerror or exc}); write the file")
+            self.mistake(name, f"cannot be read: {exc.strerror or exc}; make it readable")
             return None
         if len(content) > FILE_BYTES_MAX:
             self.mistake(name, f"the file is larger than {FILE_BYTES_MAX} bytes; split it")
@@ -78,16 +84,16 @@ class Files:
 
     def _composed(self, name: str, text: str) -> yaml.Node | None:
         try:
-            fault = next(_faults(text), None)
-            node: yaml.Node | None = None if fault else yaml.compose(text, Loader=yaml.CSafeLoader)
+            faults = list(_faults(text))
+            node: yaml.Node | None = None if faults else yaml.compose(text, Loader=yaml.CSafeLoader)
         except yaml.YAMLError as exc:
-            mark = getattr(exc, "problem_mark", None)
-            problem = getattr(exc, "problem", None) or getattr(exc, "reason", None) or "unreadable"
+            mark: Any = getattr(exc, "problem_mark", None)
+            problem: Any = getattr(exc, "problem", None) or getattr(exc, "reason", None) or "unreadable"
             self.mistake(name, f"is no YAML: {problem}; correct it here", line=mark.line + 1 if mark else 1)
             return None
-        if fault:
-            self.mistake(name, fault[1], line=fault[0])
-        elif not isinstance(node, yaml.MappingNode):
+        for line, fault in faults:
+            self.mistake(name, fault, line=line)
+        if not faults and not isinstance(node, yaml.MappingNode):
             self.mistake(name, "holds no mapping of keys to values; write one")
             return None
         return node
@@ -97,7 +103,7 @@ def _faults(text: str) -> Iterator[tuple[int, str]]:
     """What makes a YAML file unsafe to compose, with its line."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
             yield line, f"the alias '*{event.anchor}' is not taken here; write the value out"
         if isinstance(event, yaml.CollectionStartEvent):
@@ -106,6 +112,7 @@ def _faults(text: str) -> Iterator[tuple[int, str]]:
             depth -= 1
         if depth > DEPTH_MAX:
             yield line, f"values lie deeper than {DEPTH_MAX} levels; write them flatter"
+            return
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!" and not _TAGS.fullmatch(tag):
             yield line, f"the tag '{tag}' is not taken here; write plain YAML"

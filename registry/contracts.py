@@ -1,5 +1,6 @@
 """The catalogue's values: agencies, record types, evidence types, procedures, agreements. Frozen, without I/O."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,6 +13,8 @@ EvidenceTypeId = NewType("EvidenceTypeId", str)
 ProcedureId = NewType("ProcedureId", str)
 AgreementId = NewType("AgreementId", str)
 Labels = Mapping[str, str]  # language tag → text, at least "en" and "fa"
+
+NATIONAL_ID_SCHEMES = ("iran", "luhn", "digits")  # those that `bus.national_id` knows
 
 
 class Classification(StrEnum):
@@ -154,6 +157,7 @@ class Agreement:
 class Catalogue:
     """A nation's whole profile."""
 
+    title: Labels = dataclasses.field(default_factory=dict)
     national_id_scheme: str
     agencies: Mapping[AgencyId, Agency]
     record_types: Mapping[RecordTypeId, RecordType]
