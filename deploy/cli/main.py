@@ -32,11 +32,11 @@ COMMANDS: Mapping[str, str] = {
 class Commands(TyperGroup):
     """The commands, each imported when it is called: `yekbar --help` loads none of them."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, _: Any) -> list[str]:
         """The names, in the order of a first encounter."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, _: Any, cmd_name: str) -> Any:
         """A stand-in that has the command's help line, for listing."""
         return TyperCommand(cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
 

@@ -72,7 +72,7 @@ def tell_error(exc: Exception) -> int:
     if isinstance(exc, typer.Abort):
         return INTERRUPTED
     if isinstance(exc, TyperException):
-        exc.show()
+        exc.show()  # type: ignore[attr-defined]  # every one that typer raises has it
         return exc.exit_code
     if not hasattr(exc, "exit_code"):
         raise exc
