@@ -18,8 +18,9 @@ from bus.reasons import Reason
 from bus.topics import event_subject_name, records_topic
 from registry.client import SchemaRegistry
 from registry.composition import BODY_FIELD, event_schema
-from registry.contracts import RecordType
+from registry.contracts import RecordType, Severity
 from registry.errors import UnknownSchemaError
+from registry.quality import Gate
 
 Header = tuple[str, bytes | None]
 
@@ -69,6 +70,7 @@ class Checker:
         self._registry = registry
         self._subject_name = event_subject_name(records_topic(record_type.id))
         self._columns = Decoder(0, event_schema(record_type)).columns
+        self._gate = Gate(record_type)
         self._decoders: dict[bytes, Decoder] = {}
 
     def check(self, arrived: Arrived) -> Checked:
@@ -157,4 +159,25 @@ class Checker:
         text = nul_rule(events)
         if text is not None:
             rules.append(text)
-        return events.with_columns(reason=first_broken(rules), detail=pl.lit(None, pl.String))
+        judged = events.with_columns(reason=first_broken(rules), detail=pl.lit(None, pl.String))
+        return self._with_quality(judged)
+
+    def _with_quality(self, events: pl.DataFrame) -> pl.DataFrame:
+        """A broken rule that refuses is the reason; one that flags puts its field under investigation."""
+        masks = self._gate.broken(events)
+        for name, rule in self._gate.rules.items():
+            broken = masks[name]
+            if not broken.any():
+                continue
+            if rule.severity is Severity.REFUSE:
+                is_first = broken & events["reason"].is_null()
+                events = events.with_columns(
+                    reason=pl.when(is_first).then(pl.lit(str(Reason.QUALITY_RULE))).otherwise("reason"),
+                    detail=pl.when(is_first).then(pl.lit(f"rule '{name}'")).otherwise("detail"),
+                )
+            else:
+                doubted = pl.col("under_investigation").list.set_union(pl.lit([rule.field], pl.List(pl.String)))
+                events = events.with_columns(
+                    under_investigation=pl.when(broken).then(doubted).otherwise("under_investigation")
+                )
+        return events

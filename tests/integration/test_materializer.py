@@ -2,6 +2,7 @@ import os
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from uuid import UUID, uuid4
@@ -23,7 +24,7 @@ from consumers.views import create_views
 from deploy.provision import create_topics, register_schemas
 from registry.client import InMemorySchemaRegistry
 from registry.composition import event_schema
-from registry.contracts import RecordType
+from registry.contracts import QualityRule, RecordType, Severity
 
 DEADLINE_S = 60
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -301,6 +302,24 @@ def test_the_row_that_the_database_refuses_is_found_among_the_others(bench):
 
     assert len(bench.rows("1")) == 19
     assert bench.reasons() == {"unstorable": 1}
+
+
+def test_a_rule_that_refuses_quarantines_and_one_that_flags_puts_the_field_under_investigation(bench):
+    rules = (
+        QualityRule(id="count-positive", field="count", check="count > 0", severity=Severity.REFUSE),
+        QualityRule(id="count-plausible", field="count", check="count < 100", severity=Severity.FLAG),
+    )
+    bench.record_type = replace(bench.record_type, rules=rules)
+    counts = [5, 0, 500, None]
+    bench.send(*(bench.event(uuid4(), body={"word": "واژه", "count": count}) for count in counts))
+
+    bench.catch_up()
+
+    assert dict(bench.rows("count, under_investigation")) == {5: [], 500: ["count"], None: []}
+    with psycopg.connect(bench.database_url) as connection:
+        assert [(one.reason, one.detail) for one in list_entries(connection)] == [
+            ("quality-rule", "rule 'count-positive'")
+        ]
 
 
 def test_two_workers_share_the_partitions_and_apply_each_event_once(bench):
