@@ -1,0 +1,58 @@
+"""The access record: one row for each request for evidence, committed before its answer leaves."""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection, Connection
+
+from consumers.views import DDL_LOCK, statement
+
+
+class Verdict(StrEnum):
+    """Whether any evidence type that was asked for was permitted."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """One request and what became of it; the fields are the table's columns in order, `evidence` is JSON text."""
+
+    access_id: UUID
+    at: datetime
+    requester: str
+    procedure: str | None
+    subject: UUID | None
+    case_reference: str | None
+    acting_user: str | None
+    represented_party: str | None
+    purpose: str | None
+    legal_basis: str | None
+    effective_at: datetime | None
+    known_at: datetime | None
+    decision: Verdict
+    reason: str | None
+    evidence: str
+
+
+def create_accesses(connection: Connection[Any]) -> None:
+    """Makes the table of accesses; harmless when repeated."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (DDL_LOCK,))
+        connection.execute(statement("accesses.sql"))
+
+
+def insert_statement() -> bytes:
+    """The statement that `insert_accesses` runs, read once by whoever runs it often."""
+    return statement("access_insert.sql").as_string(None).encode()
+
+
+async def insert_accesses(connection: AsyncConnection[Any], insert: bytes, accesses: Sequence[Access]) -> None:
+    """Writes the records of a batch in one statement; on a connection in autocommit they are committed with it."""
+    columns = [list(column) for column in zip(*(astuple(access) for access in accesses), strict=True)]
+    await connection.execute(insert, columns)

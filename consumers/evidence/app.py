@@ -1,0 +1,106 @@
+"""The evidence API as an ASGI application: routes, and the parts that live as long as it serves."""
+
+import asyncio
+from collections.abc import Sequence
+
+from pydantic_core import to_json
+
+from bus.envelope import EventIdMaker
+from bus.subject import Pseudonymizer
+from consumers.evidence import discovery, openapi
+from consumers.evidence.asking import Ask, Planner
+from consumers.evidence.batching import Batcher
+from consumers.evidence.connections import serve_batches
+from consumers.evidence.decision import Agreements
+from consumers.evidence.evidence_route import EvidenceRoute
+from consumers.evidence.http import Receive, Refused, Request, Router, Scope, Send, send_response
+from consumers.evidence.keys import Keys
+from consumers.evidence.page import page
+from consumers.evidence.problems import Kind, Problem, Response
+from consumers.evidence.service import Answered, EvidenceService
+from consumers.evidence.settings import EvidenceSettings
+from consumers.evidence.tokens import Tokens
+from registry.contracts import Catalogue, ProcedureId
+
+CONNECTIONS = 2  # one reads and writes for those who wait while the other does
+
+
+class EvidenceApp:
+    """Answers requests for evidence over one catalogue and one database."""
+
+    def __init__(
+        self, *, catalogue: Catalogue, pseudonymizer: Pseudonymizer, settings: EvidenceSettings, database_url: str
+    ) -> None:
+        self._catalogue = catalogue
+        self._database_url = database_url
+        self._keys = Keys(settings)
+        self._service = EvidenceService(catalogue)
+        self._batcher: Batcher[Ask, Answered] = Batcher()
+        self._tasks: Sequence[asyncio.Task[None]] = ()
+        evidence = EvidenceRoute(
+            catalogue=catalogue,
+            pseudonymizer=pseudonymizer,
+            tokens=Tokens(settings, self._keys),
+            planner=Planner(catalogue, Agreements(catalogue.agreements.values())),
+            batcher=self._batcher,
+            access_id=EventIdMaker(),
+        )
+        self._procedures = to_json(discovery.procedures(catalogue))
+        self._page_bytes = page(catalogue)
+        self._openapi = to_json(openapi.document())
+        self._router = Router(
+            {
+                "/": {"GET": self._page},
+                "/openapi.json": {"GET": self._openapi_document},
+                "/v1/procedures": {"GET": self._all_procedures},
+                "/v1/procedures/": {"GET": self._one_procedure},
+                "/v1/evidence": {"POST": evidence.post},
+            }
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3.0."""
+        if scope["type"] == "http":
+            await send_response(await self._router.respond(scope, receive), send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            raise NotImplementedError(f"the protocol '{scope['type']}' is not served")
+
+    async def start(self) -> None:
+        """Fetches the issuer's keys and begins to answer."""
+        await self._keys.refresh(older_than_s=0)
+        work = [serve_batches(self._database_url, self._batcher, self._service) for _ in range(CONNECTIONS)]
+        self._tasks = [asyncio.create_task(one) for one in (self._keys.keep_fresh(), *work)]
+
+    async def stop(self) -> None:
+        """Ends what `start` began."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.start()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _page(self, _: Request) -> Response:
+        return Response(status=200, body=self._page_bytes, media_type="text/html; charset=utf-8")
+
+    async def _openapi_document(self, _: Request) -> Response:
+        return Response(status=200, body=self._openapi)
+
+    async def _all_procedures(self, _: Request) -> Response:
+        return Response(status=200, body=self._procedures)
+
+    async def _one_procedure(self, request: Request) -> Response:
+        procedure = self._catalogue.procedures.get(ProcedureId(request.rest))
+        if procedure is None:
+            raise Refused(Problem(kind=Kind.NO_SUCH_PROCEDURE))
+        return Response(status=200, body=to_json(discovery.procedure(self._catalogue, procedure)))

@@ -1,0 +1,127 @@
+"""HTTP without a framework: reads a bounded body from ASGI, finds the route, writes the response.
+
+A plain function a route keeps the way of a request short; a framework's part of it costs more than the answer.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from consumers.evidence.problems import Kind, Problem, Response
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+BODY_BYTES_MAX = 16 << 10  # a request names one person and three short texts
+BODY_TIMEOUT_S = 10
+_ALWAYS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, its body read; `rest` is what follows the route's prefix in the path."""
+
+    method: str
+    path: str
+    has_query: bool
+    headers: Mapping[bytes, bytes]
+    body: bytes = field(repr=False)
+    rest: str = ""
+
+
+Route = Callable[[Request], Awaitable[Response]]
+
+
+class Refused(Exception):  # noqa: N818 - it carries a response, it is no fault of ours
+    """A request that is answered with a problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.kind)
+        self.problem = problem
+
+
+class Router:
+    """Finds the route of a request: by its path, or by the longest prefix that ends with a slash."""
+
+    def __init__(self, routes: Mapping[str, Mapping[str, Route]]) -> None:
+        self._routes = routes
+
+    async def respond(self, scope: Scope, receive: Receive) -> Response:
+        """The response to a request, whatever happens to it."""
+        try:
+            methods, rest = self._find(scope["path"])
+            route = methods.get(scope["method"])
+            if route is None:
+                allowed = ", ".join(methods).encode()
+                raise Refused(Problem(kind=Kind.METHOD_NOT_ALLOWED, headers=((b"allow", allowed),)))
+            request = Request(
+                method=scope["method"],
+                path=scope["path"],
+                has_query=bool(scope["query_string"]),
+                headers=dict(scope["headers"]),
+                body=await _body(receive) if scope["method"] == "POST" else b"",
+                rest=rest,
+            )
+            return await route(request)
+        except Refused as exc:
+            return exc.problem.response()
+        except Exception as exc:  # the outermost place: whatever it is, the caller gets no data, and we hear of it
+            log.error("request_failed", fault=type(exc).__name__, exc_info=exc)
+            return Problem(kind=Kind.FAULT).response()
+
+    def _find(self, path: str) -> tuple[Mapping[str, Route], str]:
+        found = self._routes.get(path)
+        if found is not None:
+            return found, ""
+        prefix, slash, rest = path.rpartition("/")
+        found = self._routes.get(prefix + slash) if rest else None
+        if found is None:
+            raise Refused(Problem(kind=Kind.NOT_FOUND))
+        return found, rest
+
+
+async def send_response(response: Response, send: Send) -> None:
+    """Writes a response to the wire."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": [
+                (b"content-type", response.media_type.encode()),
+                (b"content-length", str(len(response.body)).encode()),
+                *_ALWAYS,
+                *response.headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _body(receive: Receive) -> bytes:
+    """The whole body; one that is too large or too slow is refused before it is in memory."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Refused(Problem(kind=Kind.BODY_TOO_SLOW))
+                part = message.get("body", b"")
+                size += len(part)
+                if size > BODY_BYTES_MAX:
+                    raise Refused(Problem(kind=Kind.BODY_TOO_LARGE, headers=((b"connection", b"close"),)))
+                if not message.get("more_body"):
+                    return b"".join([*parts, part])
+                parts.append(part)
+    except TimeoutError:
+        raise Refused(Problem(kind=Kind.BODY_TOO_SLOW, headers=((b"connection", b"close"),))) from None

@@ -1,0 +1,71 @@
+"""The OpenAPI 3.1 document of the evidence API, made from the models that its bodies are checked with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from consumers.evidence.models import EvidenceAnswer, EvidenceRequest, Problem, ProcedureDescription, Procedures
+from consumers.evidence.problems import PROBLEM_TYPE
+
+_MODELS: Sequence[type[BaseModel]] = (EvidenceRequest, EvidenceAnswer, Problem, Procedures, ProcedureDescription)
+_REF = "#/components/schemas/{model}"
+
+
+def document(version: str = "1") -> dict[str, Any]:
+    """The whole document."""
+    _, schemas = models_json_schema([(model, "serialization") for model in _MODELS], ref_template=_REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Yekbar evidence",
+            "version": version,
+            "description": "A procedure and a person in; every piece of evidence it requires out, or why not.",
+        },
+        "paths": {
+            "/v1/evidence": {"post": _evidence()},
+            "/v1/procedures": {"get": _operation("Every procedure of the catalogue.", Procedures, problems=())},
+            "/v1/procedures/{procedure}": {
+                "get": {
+                    **_operation("A procedure with all that it requires.", ProcedureDescription, problems=(404,)),
+                    "parameters": [{"name": "procedure", "in": "path", "required": True, "schema": {"type": "string"}}],
+                }
+            },
+        },
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _evidence() -> dict[str, Any]:
+    described = _operation(
+        "The evidence that a procedure requires about a person.",
+        EvidenceAnswer,
+        problems=(400, 401, 403, 404, 408, 413, 415, 422, 503),
+    )
+    language = {
+        "name": "Accept-Language",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string", "enum": ["en", "fa"]},
+    }
+    body = {"required": True, "content": {"application/json": {"schema": _reference(EvidenceRequest)}}}
+    return {**described, "parameters": [language], "requestBody": body, "security": [{"token": []}]}
+
+
+def _operation(summary: str, answer: type[BaseModel], *, problems: Sequence[int]) -> dict[str, Any]:
+    good: Mapping[str, Any] = {
+        "200": {"description": summary, "content": {"application/json": {"schema": _reference(answer)}}}
+    }
+    bad = {
+        str(status): {"description": "A problem.", "content": {PROBLEM_TYPE: {"schema": _reference(Problem)}}}
+        for status in problems
+    }
+    return {"summary": summary, "responses": {**good, **bad}}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": _REF.format(model=model.__name__)}

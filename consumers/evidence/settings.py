@@ -1,0 +1,40 @@
+"""Settings of the evidence API: whose tokens it believes."""
+
+import os
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bus.errors import SettingError
+
+
+class EvidenceSettings(BaseModel):
+    """Where the keys of the token issuer are and what its tokens must say; each field's alias is its variable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    jwks: str = Field(alias="YEKBAR_TOKEN_JWKS", min_length=1, description="a file, or an http(s) URL")
+    issuer: str = Field(alias="YEKBAR_TOKEN_ISSUER", min_length=1)
+    audience: str = Field(alias="YEKBAR_TOKEN_AUDIENCE", min_length=1)
+    agency_claim: str = Field(alias="YEKBAR_TOKEN_AGENCY_CLAIM", default="agency", min_length=1)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the keys are fetched over HTTP."""
+        return self.jwks.startswith(("http://", "https://"))
+
+
+VARIABLES = tuple(field.alias for field in EvidenceSettings.model_fields.values() if field.alias)
+
+
+def read_evidence_settings(environment: Mapping[str, str] = os.environ) -> EvidenceSettings:
+    """The settings that the environment says. Raises SettingError naming the variable, never its value."""
+    try:
+        return EvidenceSettings.model_validate({name: environment[name] for name in VARIABLES if environment.get(name)})
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        raise SettingError(
+            f"setting '{first['loc'][0]}' is wrong: {first['msg'].lower()}",
+            remedy="name the token issuer with YEKBAR_TOKEN_JWKS, YEKBAR_TOKEN_ISSUER and YEKBAR_TOKEN_AUDIENCE, "
+            "or work with the development issuer of 'yekbar up'",
+        ) from None

@@ -1,0 +1,46 @@
+"""The evidence API in a worker process of the server: made from the environment alone."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from bus.errors import SettingError
+from bus.settings import Mode
+from consumers.evidence.app import EvidenceApp
+from consumers.evidence.settings import VARIABLES, EvidenceSettings, read_evidence_settings
+from deploy.development_issuer import DevelopmentIssuer
+from deploy.local.running import data_folder
+from deploy.wiring import Wiring, wire
+
+
+def evidence_app() -> EvidenceApp:
+    """The application that the environment describes. Raises SettingError, CatalogueError."""
+    wiring = wire()
+    return EvidenceApp(
+        catalogue=wiring.catalogue,
+        pseudonymizer=wiring.pseudonymizer,
+        settings=token_settings(wiring),
+        database_url=wiring.settings.database_url,
+    )
+
+
+def development_issuer(wiring: Wiring, environment: Mapping[str, str] = os.environ) -> DevelopmentIssuer:
+    """The issuer of the data folder. Raises SettingError in production mode."""
+    return DevelopmentIssuer(folder=issuer_folder(environment), mode=wiring.settings.mode)
+
+
+def issuer_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the development issuer keeps its keys."""
+    return data_folder(environment) / "issuer"
+
+
+def token_settings(wiring: Wiring, environment: Mapping[str, str] = os.environ) -> EvidenceSettings:
+    """Whose tokens are believed: as the settings say; where they say nothing, the development issuer's."""
+    if not any(environment.get(name) for name in VARIABLES):
+        environment = development_issuer(wiring, environment).environment()
+    settings = read_evidence_settings(environment)
+    if wiring.settings.mode is Mode.PRODUCTION and settings.jwks.startswith("http://"):
+        raise SettingError(
+            "YEKBAR_TOKEN_JWKS is fetched in clear", remedy="use an https URL or a file; keys that anybody can change"
+        )
+    return settings
