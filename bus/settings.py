@@ -40,7 +40,20 @@ class Settings(BaseModel):
 
 
 # Read by other rooms; named here so that a misspelt variable is still told from a known one.
-OTHER_VARIABLES = frozenset({"YEKBAR_DATA", "YEKBAR_CACHE", "YEKBAR_MAVEN_URL", "YEKBAR_JAVA"})
+OTHER_VARIABLES = frozenset(
+    {
+        "YEKBAR_DATA",
+        "YEKBAR_CACHE",
+        "YEKBAR_MAVEN_URL",
+        "YEKBAR_JAVA",
+        "YEKBAR_TOKEN_JWKS",
+        "YEKBAR_TOKEN_ISSUER",
+        "YEKBAR_TOKEN_AUDIENCE",
+        "YEKBAR_TOKEN_AGENCY_CLAIM",
+        "YEKBAR_TOKEN",
+        "YEKBAR_EVIDENCE_URL",
+    }
+)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:

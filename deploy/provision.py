@@ -11,6 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error
 from bus.topics import RECORD_TOPIC_SETTINGS, event_subject_name, quarantine_topic, records_topic
+from consumers.accesses.record import create_accesses
 from consumers.materializer.positions import create_positions
 from consumers.quarantine import create_quarantine
 from consumers.views import create_views
@@ -33,6 +34,7 @@ def provision(wiring: Wiring) -> None:
     with wiring.database() as connection:
         create_positions(connection)
         create_quarantine(connection)
+        create_accesses(connection)
         for record_type in record_types:
             create_views(connection, record_type)
 
