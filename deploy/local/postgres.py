@@ -7,6 +7,7 @@ import signal
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event
 
 import psycopg
 
@@ -16,6 +17,11 @@ from deploy.local.process import ChildProcess
 SUPERUSER = "yekbar"
 START_TIMEOUT_S = 60
 NOBODY = 65534  # PostgreSQL refuses to run as root; the overflow user owns nothing else
+SHARED_CLUSTERS = Path("/var/lib/yekbar")  # for root alone: where a folder cannot be reached by that user
+SHARED_BINARIES = Path("/var/cache/yekbar")
+_ELSEWHERE = "elsewhere"
+
+_CLUSTER_OPTIONS = ("--data-checksums", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8")
 
 # Durability is on, as in production: the tests' truth about crashes depends on it.
 _SERVER_SETTINGS = {
@@ -33,43 +39,56 @@ _SERVER_SETTINGS = {
 class Postgres:
     """A server whose cluster lives in `folder`; the cluster is made when it is new."""
 
+    name = "PostgreSQL"
+
     def __init__(self, folder: Path, port: int) -> None:
         self._folder = folder
         self._port = port
         self._user = NOBODY if os.geteuid() == 0 else None
-        self._process: ChildProcess | None = None
+        self.process: ChildProcess | None = None
+
+    @property
+    def place(self) -> str:
+        """The address, as people are told."""
+        return f"127.0.0.1:{self._port}"
 
     @property
     def is_running(self) -> bool:
         """Whether the server's process lives."""
-        return self._process is not None and self._process.is_running
+        return self.process is not None and self.process.is_running
+
+    @property
+    def has_cluster(self) -> bool:
+        """Whether its cluster and its password were made."""
+        return (self._home / "cluster" / "PG_VERSION").exists()
 
     @property
     def password(self) -> str:
         """The superuser's password, made with the cluster."""
-        return (self._folder / "password").read_text()
+        return (self._home / "password").read_text()
 
     def url(self, database: str = "postgres") -> str:
         """The connection URL of a database."""
-        return f"postgresql://{SUPERUSER}:{self.password}@127.0.0.1:{self._port}/{database}"
+        return f"postgresql://{SUPERUSER}:{self.password}@{self.place}/{database}"
 
-    def start(self) -> None:
+    def start(self, cancelled: Event | None = None) -> None:
         """Returns when the server takes connections. Raises StackError."""
-        cluster = self._folder / "cluster"
+        self._choose_home()
+        cluster = self._home / "cluster"
         binaries = self._binaries()
-        if not (cluster / "PG_VERSION").exists():
+        if not self.has_cluster:
             self._make_cluster(binaries, cluster)
         options = [word for name, value in _SERVER_SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        self._process = ChildProcess(
+        self.process = ChildProcess(
             "PostgreSQL",
             [binaries / "postgres", "-D", cluster, "-p", str(self._port), *options],
             log=self._folder / "postgres.log",
             user=self._user,
         )
         try:
-            self._process.wait_until(self._answers, timeout_s=START_TIMEOUT_S)
+            self.process.wait_until(self._answers, timeout_s=START_TIMEOUT_S, cancelled=cancelled)
         except BaseException:
-            self._process.kill()
+            self.process.kill()
             raise
 
     def _answers(self) -> bool:
@@ -79,29 +98,34 @@ class Postgres:
             return False
         return True
 
-    def _make_cluster(self, binaries: Path, cluster: Path) -> None:
+    @property
+    def _home(self) -> Path:
+        """Where cluster and password are: in our folder, or, for root, in a place that PostgreSQL's user can reach."""
+        written = self._folder / _ELSEWHERE
+        return Path(written.read_text(encoding="utf-8")) if written.exists() else self._folder
+
+    def _choose_home(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        if self._user is None:
+            return
+        if self._home == self._folder and not _everyone_reaches(self._folder.parent):
+            home = SHARED_CLUSTERS / secrets.token_hex(8)
+            home.mkdir(parents=True)
+            (self._folder / _ELSEWHERE).write_text(str(home), encoding="utf-8")
+        os.chown(self._home, self._user, self._user)
+
+    def _make_cluster(self, binaries: Path, cluster: Path) -> None:
         shutil.rmtree(cluster, ignore_errors=True)  # an initdb that was cut off
-        password = self._folder / "password"
+        password = self._home / "password"
         password.touch(mode=0o600)
         password.write_text(secrets.token_urlsafe(24))
         if self._user is not None:
-            for place in (self._folder, password):
-                os.chown(place, self._user, self._user)
-        command: list[str | Path] = [
-            binaries / "initdb",
-            "-D",
-            cluster,
-            "-U",
-            SUPERUSER,
-            "--pwfile",
-            password,
-            "--data-checksums",
-        ]
+            os.chown(password, self._user, self._user)
         done = subprocess.run(
-            [*command, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"],
+            [binaries / "initdb", "-D", cluster, "-U", SUPERUSER, "--pwfile", password, *_CLUSTER_OPTIONS],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             cwd="/",
             user=self._user,
@@ -110,15 +134,15 @@ class Postgres:
         )
         if done.returncode:
             raise StackError(
-                f"the database cluster cannot be made in {cluster}:\n{done.stdout}{done.stderr}",
-                remedy="choose a data folder that user 'nobody' can reach" if self._user is not None else "",
+                f"the database cluster cannot be made in '{cluster}':\n{done.stdout}{done.stderr}",
+                remedy="choose another data folder",
             )
 
     def _binaries(self) -> Path:
         packaged = _packaged_installation()
         if self._user is None or _everyone_reaches(packaged):
             return packaged / "bin"
-        copied = Path("/var/cache/yekbar") / packaged.name
+        copied = SHARED_BINARIES / packaged.name
         if not copied.exists():
             partial = copied.with_name(f"{packaged.name}.{os.getpid()}")
             shutil.copytree(packaged, partial, symlinks=True)
@@ -130,13 +154,13 @@ class Postgres:
 
     def stop(self) -> None:
         """Ends the server in order, without waiting for clients (PostgreSQL's fast shutdown)."""
-        if self._process is not None:
-            self._process.stop(with_signal=signal.SIGINT)
+        if self.process is not None:
+            self.process.stop(with_signal=signal.SIGINT)
 
     def kill(self) -> None:
         """Ends the server as a crash would: at once, without a checkpoint (immediate shutdown)."""
-        if self._process is not None:
-            self._process.stop(with_signal=signal.SIGQUIT)
+        if self.process is not None:
+            self.process.stop(with_signal=signal.SIGQUIT)
 
 
 def _everyone_reaches(path: Path) -> bool:

@@ -95,7 +95,7 @@ class Flaky(BaseHTTPRequestHandler):
 
     answers = 0
 
-    def do_GET(self):  # noqa: N802: the name is the standard library's
+    def do_GET(self):
         type(self).answers += 1
         self.send_response(503 if self.answers == 1 else 200)
         self.send_header("Content-Length", "3")
