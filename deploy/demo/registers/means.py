@@ -110,7 +110,7 @@ def title_deeds(nation: Nation, chance: Random) -> Iterator[Spell]:
             body={
                 "deed_number": number,
                 "use": chance.choices(("residential", "commercial", "agricultural"), (75, 10, 15))[0],
-                "share_percent": chance.choice((100.0, 100.0, 50.0, 50.0, 33.3, 12.5)),
+                "share_percent": chance.choice((100.0, 100.0, 50.0, 50.0, 25.0, 12.5)),
                 "area_m2": chance.randrange(45, 400),
                 "province_code": place.province_code,
             },
