@@ -84,6 +84,7 @@ class Postgres:
             [binaries / "postgres", "-D", cluster, "-p", str(self._port), *options],
             log=self._folder / "postgres.log",
             user=self._user,
+            ends_with=signal.SIGINT,
         )
         try:
             self.process.wait_until(self._answers, timeout_s=START_TIMEOUT_S, cancelled=cancelled)
@@ -155,7 +156,7 @@ class Postgres:
     def stop(self) -> None:
         """Ends the server in order, without waiting for clients (PostgreSQL's fast shutdown)."""
         if self.process is not None:
-            self.process.stop(with_signal=signal.SIGINT)
+            self.process.stop()
 
     def kill(self) -> None:
         """Ends the server as a crash would: at once, without a checkpoint (immediate shutdown)."""

@@ -17,9 +17,11 @@ LOG_LINES_QUOTED = 12
 LOG_LINES_READ = 400  # a Java trace and what it shuts down afterwards
 _TELLING = re.compile(r"\b(ERROR|FATAL|Caused by)\b")
 POLL_S = 0.05
+STOP_TIMEOUT_S = 20
 KILLED_WAIT_S = 5  # a killed process ends at once, unless its disk hangs
 
 _PROC = Path("/proc")
+_PID_SUFFIX = ".pid"
 
 
 def free_ports(count: int) -> list[int]:
@@ -63,15 +65,27 @@ def birth_of(pid: int) -> str | None:
     return None if state == "Z" else f"{boot} {fields[18]}"  # field 22 of proc_pid_stat(5): start time
 
 
-def end_process(pid: int, birth: str, *, timeout_s: float) -> None:
+def end_process(pid: int, birth: str, *, with_signal: signal.Signals, timeout_s: float) -> None:
     """Ends a process that is no child of ours, if it is still the one that was born then: asked first, then killed."""
-    for asked, wait_s in ((signal.SIGTERM, timeout_s), (signal.SIGKILL, KILLED_WAIT_S)):
+    for asked, wait_s in ((with_signal, timeout_s), (signal.SIGKILL, KILLED_WAIT_S)):
         deadline = time.monotonic() + wait_s
         if birth_of(pid) == birth:
             with suppress(ProcessLookupError):
                 os.kill(pid, asked)
         while birth_of(pid) == birth and time.monotonic() < deadline:
             time.sleep(POLL_S)
+
+
+def end_leftovers(folder: Path) -> list[str]:
+    """Ends parts whose keeper was killed before it could stop them, and says which; `folder` must be held."""
+    ended = []
+    for place in sorted(folder.glob(f"*/*{_PID_SUFFIX}")):
+        pid, number, birth = place.read_text().split(maxsplit=2)
+        if birth_of(int(pid)) == birth:
+            end_process(int(pid), birth, with_signal=signal.Signals(int(number)), timeout_s=STOP_TIMEOUT_S)
+            ended.append(place.name.removesuffix(_PID_SUFFIX))
+        place.unlink()
+    return ended
 
 
 def last_lines(log: Path) -> str:
@@ -84,7 +98,10 @@ def last_lines(log: Path) -> str:
 
 
 class ChildProcess:
-    """A long-running part: its output goes to a log, and it ends with `stop` at the latest."""
+    """A long-running part: its output goes to a log, and it ends with `stop` at the latest.
+
+    While it lives, a file beside the log says which process it is, for a keeper that finds it left over.
+    """
 
     def __init__(
         self,
@@ -95,10 +112,12 @@ class ChildProcess:
         user: int | None = None,
         environment: Mapping[str, str] | None = None,
         folder: Path = Path("/"),
+        ends_with: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.name = name
         self.log = log
-        self._has_ended = False
+        self._ends_with = ends_with
+        self._is_tidy = False
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [str(word) for word in command],
@@ -113,7 +132,8 @@ class ChildProcess:
                 env={**os.environ, **environment} if environment else None,
             )
         self.pid = self._process.pid
-        self.birth = birth_of(self.pid)
+        self._pid_file = log.with_suffix(_PID_SUFFIX)
+        self._pid_file.write_text(f"{self.pid} {int(ends_with)} {birth_of(self.pid)}")
 
     @property
     def is_running(self) -> bool:
@@ -144,25 +164,27 @@ class ChildProcess:
             time.sleep(POLL_S)
         self.check_alive(" while starting")  # what answered may be another server on the same port
 
-    def stop(self, *, with_signal: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> None:
+    def stop(self, *, with_signal: signal.Signals | None = None, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Ends the process: asked first, killed after the timeout, and whatever it has started with it."""
         if self.is_running:
-            self._process.send_signal(with_signal)
+            self._process.send_signal(with_signal or self._ends_with)
             try:
                 self._process.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 self._process.kill()
         self._process.wait()
-        self._end_group()
+        self._tidy()
 
     def kill(self) -> None:
         """Ends the process at once, as a crash would."""
         self._process.kill()
         self._process.wait()
-        self._end_group()
+        self._tidy()
 
-    def _end_group(self) -> None:
-        if not self._has_ended:  # once only: later the group's number may be another's
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
-        self._has_ended = True
+    def _tidy(self) -> None:
+        if self._is_tidy:
+            return  # later the group's number may be another's
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._pid_file.unlink(missing_ok=True)
+        self._is_tidy = True

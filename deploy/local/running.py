@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
@@ -30,23 +30,22 @@ class RunningPart:
     name: str
     place: str
     pid: int | None = None
-    birth: str | None = None
     log: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """The state of a stack; it holds secrets. `is_ready` once every part answers and the catalogue is in force."""
+    """The state of a stack; it holds secrets. `is_ready` once every part answers and the catalogue is in force.
+
+    `pid` is the supervisor's process, `birth` tells it from a later one with the same number.
+    """
 
     pid: int
+    birth: str
     folder: str
     parts: tuple[RunningPart, ...]
     environment: Mapping[str, str]
     is_ready: bool
-
-    def ready(self) -> "Running":
-        """The same stack, now complete."""
-        return replace(self, is_ready=True)
 
 
 def data_folder(environment: Mapping[str, str] = os.environ) -> Path:

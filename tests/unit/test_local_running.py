@@ -32,8 +32,9 @@ def folder(tmp_path):
 def running(folder):
     return Running(
         pid=1,
+        birth="7",
         folder=str(folder),
-        parts=(RunningPart(name="PostgreSQL", place="127.0.0.1:2", pid=2, birth="7", log="/log"),),
+        parts=(RunningPart(name="PostgreSQL", place="127.0.0.1:2", pid=2, log="/log"),),
         environment={**PLACES, "YEKBAR_MODE": "development"},
         is_ready=True,
     )

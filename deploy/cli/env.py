@@ -1,0 +1,24 @@
+"""`yekbar env`: the settings of the running stack."""
+
+import shlex
+
+import typer
+
+from deploy.cli.local import DataFolder, running_of
+from deploy.cli.output import AsJson, print_json
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def env(data: DataFolder = None, as_json: AsJson = False) -> None:
+    """Print the settings of the running stack as shell exports. They hold secrets: a password and the domain key.
+
+    Example: eval "$(yekbar env)" && psql "$DATABASE_URL"
+    """
+    settings = running_of(data).environment
+    if as_json:
+        print_json(settings)
+    else:
+        for name, value in settings.items():
+            typer.echo(f"export {name}={shlex.quote(value)}")
