@@ -81,7 +81,7 @@ def _check_layout(files: Files) -> bool:
     if not files.has(""):
         files.mistake("", "there is no such folder; name one that holds 'nation.yaml'")
     elif not {*names, *folders} & {*FILES, *FOLDERS}:
-        files.mistake("", f"the folder holds no catalogue; write {', '.join(FILES)} and {', '.join(FOLDERS)}/ in it")
+        files.mistake("", "the folder holds no catalogue; write 'nation.yaml' and 'agencies.yaml' in it")
     else:
         for name in [*folders, *(name for name in names if name.endswith((".yaml", ".yml", ".json")))]:
             if name not in (*FILES, *FOLDERS):

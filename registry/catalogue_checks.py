@@ -52,19 +52,13 @@ def checked_record_type(files: Files, read: ReadRecordType) -> RecordType:
     record_type = read.value
     if not read.columns:
         return record_type
-    try:
-        fastavro.parse_schema(event_schema(record_type))
-    except ContractError:
-        pass  # already noted with the field's line
-    except (fastavro.schema.SchemaParseException, ValueError, TypeError, KeyError) as exc:
-        name = record_type.id.replace(".", "/")
-        files.mistake(f"records/{name}.avsc", f"is no Avro schema: {str(exc).lower()}; correct it")
+    is_sound = _is_sound_schema(files, record_type)
     columns = {"": {name: column_type(avro_type) for name, avro_type in read.columns.items()}}
     rules = []
     for rule in record_type.rules:
         entry = read.rules[rule.id]["check"]
         found = _expression(entry, rule.check, use=Use.RULE, columns=columns)
-        if found.sql and not found.problems and (fault := evaluation_fault(record_type.body, found.sql)):
+        if is_sound and found.sql and not found.problems and (fault := evaluation_fault(record_type.body, found.sql)):
             entry.mistake(f"cannot be evaluated in columns: {fault}; write it otherwise")
         rules.append(replace(rule, check=found.sql))
     return replace(record_type, rules=tuple(rules))
@@ -78,6 +72,19 @@ def check_references(draft: Draft) -> None:
     for agreement in draft.agreements.values():
         _check_agreement(draft, agreement)
     _check_overlaps(draft.agreements.values())
+
+
+def _is_sound_schema(files: Files, record_type: RecordType) -> bool:
+    """Whether Avro takes the event schema of a record type; its mistakes are noted."""
+    try:
+        fastavro.parse_schema(event_schema(record_type))
+    except ContractError:
+        return False  # noted already, with the field's line
+    except (fastavro.schema.SchemaParseException, ValueError, TypeError, KeyError) as exc:
+        name = record_type.id.replace(".", "/")
+        files.mistake(f"records/{name}.avsc", f"is no Avro schema: {str(exc).lower()}; correct it")
+        return False
+    return True
 
 
 def _check_event_names(draft: Draft) -> None:

@@ -16,7 +16,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.annotate_types import annotate_types
 
-from registry.catalogue_entry import known, meant
+from registry.catalogue_entry import meant
 from registry.catalogue_kinds import ColumnType, kind_problems, shown
 from registry.catalogue_pitfalls import pitfalls
 
@@ -106,9 +106,10 @@ def read_expression(text: str, *, use: Use, columns: Mapping[str, Mapping[str, C
         node = _parsed(text)
     except ValueError as exc:
         return Expression(sql="", type=ColumnType(sql="unknown"), problems=(str(exc),))
-    problems = [*_grammar_problems(node, use), *_column_problems(node, columns, use)]
-    if use is Use.PERSON_CLAIM:
+    problems = list(_grammar_problems(node, use))
+    if use is Use.PERSON_CLAIM and not problems:
         problems += _aggregate_problems(node)
+    problems += _column_problems(node, columns, use)
     kind = ColumnType(sql="unknown")
     if not problems:
         typed = _typed(node, columns)
@@ -165,8 +166,11 @@ def _foreign(node: exp.Expr, *, takes_aggregates: bool) -> str:
     if isinstance(node, tuple(AGGREGATES.values())):
         return f"'{text}' tells of many records; write a value of one record, or make the evidence type 'per: person'"
     if isinstance(node, exp.Func):
-        functions = known([*SCALARS, *NAMED_SCALARS, *(AGGREGATES if takes_aggregates else ())])
-        return f"the function in '{text}' may not be used; {functions}"
+        name = (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).lower()
+        functions = [*SCALARS, *NAMED_SCALARS, *(AGGREGATES if takes_aggregates else ())]
+        if name in NAMED_SCALARS:
+            return f"the function '{name}' takes {NAMED_SCALARS[name]} values here; write '{name}(…)' with them"
+        return f"the function '{name}' may not be used; {meant(name, functions)}"
     return f"'{text}' may not be used; write columns, literals, comparisons and functions, but no query"
 
 

@@ -80,10 +80,10 @@ def _named(files: Files, folder: str) -> Iterator[tuple[str, str]]:
         stem = name.removesuffix(".yaml")
         if name in folders or stem == name:
             files.mistake(f"{folder}/{name}", "has no place here; write '<id>.yaml'")
-        elif not all(KEBAB.fullmatch(part) for part in stem.split(".")):
+            continue
+        if not all(KEBAB.fullmatch(part) for part in stem.split(".")):
             files.mistake(f"{folder}/{name}", f"'{stem}' is no id; name the file in lower-case kebab")
-        else:
-            yield stem, f"{folder}/{name}"
+        yield stem, f"{folder}/{name}"
 
 
 def _evidence_type(name: str, root: Entry) -> ReadEvidenceType:
