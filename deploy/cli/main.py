@@ -61,7 +61,7 @@ def yekbar() -> None:
 def main() -> None:
     """Runs a command; an error we know is one clear message and its exit code, never a trace."""
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False))  # the code of a typer.Exit; None, from a command that is done, is 0
     except Exception as exc:
         sys.exit(tell_error(exc))
     except KeyboardInterrupt:

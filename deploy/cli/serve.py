@@ -1,5 +1,6 @@
 """`yekbar serve`: the evidence API."""
 
+import multiprocessing
 from typing import Annotated
 
 import typer
@@ -31,6 +32,7 @@ def serve(
     """
     token_settings(wire())  # a wrong setting is told here, once, and not by every worker
     error_console().print(f"evidence API on http://{host}:{port}/ (Ctrl-C ends it)")
+    multiprocessing.set_start_method("spawn", force=True)  # a fork of a process that used Polars hangs
     Granian(
         "deploy.serving:evidence_app",
         factory=True,
