@@ -110,6 +110,8 @@ def read_expression(text: str, *, use: Use, columns: Mapping[str, Mapping[str, C
     if use is Use.PERSON_CLAIM and not problems:
         problems += _aggregate_problems(node)
     problems += _column_problems(node, columns, use)
+    if not problems and not node.find(exp.Column, exp.Count):
+        problems.append("names no column, so that it says the same of everybody; write one")
     kind = ColumnType(sql="unknown")
     if not problems:
         typed = _typed(node, columns)
@@ -175,8 +177,7 @@ def _foreign(node: exp.Expr, *, takes_aggregates: bool) -> str:
 
 
 def _column_problems(root: exp.Expr, columns: Mapping[str, Mapping[str, ColumnType]], use: Use) -> Iterator[str]:
-    found = list(root.find_all(exp.Column))
-    for column in found:
+    for column in root.find_all(exp.Column):
         alias, name = column.table, column.name
         if column.args.get("db"):
             yield f"'{shown(column)}' has more than two parts; write <view>.<column>"
@@ -189,8 +190,6 @@ def _column_problems(root: exp.Expr, columns: Mapping[str, Mapping[str, ColumnTy
                 use, f"view '{alias}' has no column"
             )
             yield f"{whose} '{name}'; {meant(name, columns[alias])}"
-    if not found and not root.find(exp.Count, *_CLOCK):
-        yield "names no column, so that it says the same of everybody; write one"
 
 
 def _unknown_alias(alias: str, name: str, columns: Mapping[str, Mapping[str, ColumnType]]) -> str:

@@ -106,8 +106,8 @@ def _list(catalogue: Catalogue, *, as_json: bool) -> None:
             (name, value.title["en"], value.title["fa"]) for name, value in sorted(getattr(catalogue, kind).items())
         ]
         print_table(kind.replace("_", " ").capitalize(), ["id", "English", "Persian"], rows)
-    rows = [(name, _standing(one)) for name, one in sorted(catalogue.agreements.items())]
-    print_table("Agreements", ["id", "accepted by"], rows)
+    accepted = [(name, _standing(one)) for name, one in sorted(catalogue.agreements.items())]
+    print_table("Agreements", ["id", "accepted by"], accepted)
 
 
 def _show_agency(catalogue: Catalogue, agency: Agency) -> None:
@@ -172,15 +172,10 @@ def _show_procedure(catalogue: Catalogue, procedure: Procedure) -> None:
     print_table("Requirements", ["requirement", "met by", "title"], met_by)
     governing = {one.evidence_type: one for one in catalogue.agreements.values() if one.procedure == procedure.id}
     rows = [
-        (
-            name,
-            catalogue.evidence_types[name].provider,
-            one.id if (one := governing.get(name)) else None,
-            _standing(one),
-        )
+        (name, catalogue.evidence_types[name].provider, _standing(governing.get(name)))
         for name in dict.fromkeys(_named(procedure))
     ]
-    print_table("Evidence and its agreements", ["evidence type", "provider", "agreement", "accepted"], rows)
+    print_table("Evidence", ["evidence type", "provider", "agreement accepted by"], rows)
 
 
 def _show_agreement(_: Catalogue, agreement: Agreement) -> None:
