@@ -13,8 +13,6 @@ from registry.composition import check_body, event_name
 from registry.errors import ContractError
 
 BODY_FIELDS_MAX = 200  # a view has a column for each; PostgreSQL takes 1,600
-# Columns that views and frames have already, beside the envelope's.
-RESERVED = frozenset({"known_at", "partition", "position", "voided_by", "ceased", "has_body"})
 _SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # Avro 1.12 specification, names
 _NO_BODY: Mapping[str, Any] = {"fields": []}
 
@@ -69,7 +67,7 @@ class _Body:
     def _check_field(self, place: str, field: Mapping[str, Any]) -> bool:
         """Notes what is wrong with a field; whether its type can be used further on."""
         name, avro_type = field["name"], field["type"]
-        if not SNAKE.fullmatch(name) or len(name) > ID_CHARS_MAX or name in RESERVED:
+        if not SNAKE.fullmatch(name) or len(name) > ID_CHARS_MAX:
             self._mistake(place, f"'{name}' cannot name a body field; write another name as 'tax_status'", name)
         if not isinstance(field.get("doc"), str) or not field["doc"].strip():
             self._mistake(place, "has no doc; write one sentence that says what the field means", name)

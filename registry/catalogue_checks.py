@@ -158,7 +158,7 @@ def _check_agreement(draft: Draft, read: ReadAgreement) -> None:
         parts["evidence_type"].mistake(f"{it}; {meant(agreement.evidence_type, required)}")
     if evidence:
         for claim, entry in read.claims.items():
-            if claim not in evidence.claims:
+            if claim and evidence.claims and claim not in evidence.claims:
                 entry.mistake(f"'{agreement.evidence_type}' has no claim '{claim}'; {meant(claim, evidence.claims)}")
         _check_age(draft, read, evidence.value)
     if agreement.valid_until <= agreement.valid_from and not parts["valid_until"].is_absent:

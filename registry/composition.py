@@ -12,7 +12,7 @@ from registry.errors import ContractError
 BODY_FIELD = "body"
 PRIMITIVES = frozenset({"string", "int", "long", "boolean", "double"})
 # Columns that consumers keep beside the body's: a field of the same name could not be told from them.
-RESERVED = frozenset({"has_body", "known_at", "partition", "position", "voided_by", "key"})
+RESERVED = frozenset({"has_body", "known_at", "partition", "position", "voided_by", "ceased", "key"})
 LOGICAL_TYPES = frozenset({("long", "timestamp-micros"), ("int", "date")})
 
 
