@@ -1,6 +1,8 @@
 """What the commands of the local stack share: the option for its data folder, and how a running stack is shown."""
 
+import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -58,3 +60,8 @@ def print_stack(running: Running, *, as_json: bool) -> None:
 
 def _log(running: Running, part: RunningPart) -> str | None:
     return str(Path(part.log).relative_to(running.folder)) if part.log else None
+
+
+def environment_of(data: Path | None) -> Mapping[str, str]:
+    """The environment of this process, in which a data folder that was named is the one of the stack."""
+    return {**os.environ, DATA_VARIABLE: str(data.absolute())} if data else os.environ
