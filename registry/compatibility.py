@@ -5,15 +5,24 @@ as the package `avro` checks them.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import cast
 
 import avro.name
 import avro.schema
-from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
+from avro.compatibility import (
+    ReaderWriterCompatibilityChecker,
+    SchemaCompatibilityType,
+    lookup_writer_field,
+    schema_name_equals,
+)
+from avro.compatibility import SchemaIncompatibilityType as Rule
 from avro.errors import AvroException
+from avro.schema import ArraySchema, EnumSchema, FixedSchema, MapSchema, NamedSchema, RecordSchema, UnionSchema
 
+from registry.avro_identity import without_logical_types
 from registry.errors import ContractError
 
 
@@ -46,7 +55,7 @@ class CompatibilityLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incompatibility:
-    """One broken rule: its name in Avro's terms, the place in the reader's schema, and what is wrong there."""
+    """One broken rule: its name in Avro's terms, the place as a path of field names, and what is wrong there."""
 
     rule: str
     path: str
@@ -71,40 +80,158 @@ def incompatibilities(
 
     Raises ContractError when `new` is no Avro schema.
     """
-    parsed = _parsed(new)
+    parsed = parsed_schema(new)
     found: dict[Incompatibility, None] = {}
     for text in earlier if level.is_transitive else earlier[-1:]:
-        before = _parsed(text)
+        before = parsed_schema(text)
         if level.demands_backward:
-            found.update(dict.fromkeys(_broken_rules(reader=parsed, writer=before)))
+            found.update(
+                dict.fromkeys(_Question(reader="the new schema", writer="the earlier one").ask(parsed, before))
+            )
         if level.demands_forward:
-            found.update(dict.fromkeys(_broken_rules(reader=before, writer=parsed)))
+            found.update(
+                dict.fromkeys(_Question(reader="the earlier schema", writer="the new one").ask(before, parsed))
+            )
     return tuple(found)
 
 
-def check_schema(text: str | AvroText) -> None:
-    """Raises ContractError when the text is no Avro schema, or uses a name that nothing defines."""
-    _parsed(text)
+def parsed_schema(text: str | AvroText) -> avro.schema.Schema:
+    """The schema as the package `avro` sees it, without logical types.
 
-
-def _parsed(text: str | AvroText) -> avro.schema.Schema:
+    Raises ContractError when the text is no Avro schema, or uses a name that nothing defines.
+    """
     whole = AvroText(schema=text) if isinstance(text, str) else text
     names = avro.name.Names()
     try:
         for used in whole.references:
-            avro.schema.make_avsc_object(json.loads(used), names)
-        return avro.schema.make_avsc_object(json.loads(whole.schema), names)
+            avro.schema.make_avsc_object(without_logical_types(json.loads(used)), names)
+        return avro.schema.make_avsc_object(without_logical_types(json.loads(whole.schema)), names)
     except (AvroException, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as exc:
         # Beside its own errors, the package lets through what Python says of a value of the wrong kind.
         raise ContractError(f"the schema is no Avro schema: {exc or type(exc).__name__}") from exc
 
 
-def _broken_rules(*, reader: avro.schema.Schema, writer: avro.schema.Schema) -> tuple[Incompatibility, ...]:
-    # A checker remembers each pair by identity: a new one for each question never answers for another schema.
-    checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]  # the package leaves it untyped
-    result = checker.get_compatibility(reader, writer)
-    if result.compatibility is SchemaCompatibilityType.compatible:
-        return ()
-    rules = sorted(rule.value for rule in result.incompatibilities)
-    places = ", ".join(sorted(result.locations))
-    return (Incompatibility(rule=", ".join(rules), path=places, message="; ".join(sorted(result.messages))),)
+class _Question:
+    """Whether one schema reads what another wrote, and where not: the package says whether, we follow it to where."""
+
+    def __init__(self, *, reader: str, writer: str) -> None:
+        self._reader_is = reader
+        self._writer_is = writer
+        # A checker remembers each pair by identity: one for each question never answers for another schema.
+        self._checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]  # the package is untyped
+        self._seen: set[tuple[int, int]] = set()
+
+    def ask(self, reader: avro.schema.Schema, writer: avro.schema.Schema) -> Iterator[Incompatibility]:
+        """The broken rules, each at its place; of a pair that meets at many places, the first place."""
+        return self._broken_rules(reader, writer, "")
+
+    def _broken_rules(
+        self, reader: avro.schema.Schema, writer: avro.schema.Schema, path: str
+    ) -> Iterator[Incompatibility]:
+        pair = (id(reader), id(writer))
+        result = self._checker.get_compatibility(reader, writer)
+        if pair in self._seen or result.compatibility is SchemaCompatibilityType.compatible:
+            return
+        self._seen.add(pair)
+        found = False
+        for step, inner_reader, inner_writer in _meetings(reader, writer):
+            for problem in self._broken_rules(inner_reader, inner_writer, path + step):
+                found = True
+                yield problem
+        for problem in self._own_rules(reader, writer, path):
+            found = True
+            yield problem
+        if not found:
+            rules = ", ".join(sorted({rule.value for rule in result.incompatibilities}))
+            yield Incompatibility(rule=rules, path=_place(path, reader), message=self._mismatch(reader, writer))
+
+    def _own_rules(
+        self, reader: avro.schema.Schema, writer: avro.schema.Schema, path: str
+    ) -> Iterator[Incompatibility]:
+        """The rules that two schemas break themselves, whatever is inside them."""
+        if isinstance(reader, RecordSchema) and isinstance(writer, RecordSchema):
+            for field in reader.fields:
+                if lookup_writer_field(writer, field) is None and not field.has_default:
+                    yield Incompatibility(
+                        rule=Rule.reader_field_missing_default_value.value,
+                        path=f"{path}.{field.name}".lstrip("."),
+                        message=f"field '{field.name}' is not in {self._writer_is} and has no default",
+                    )
+        if _is_renamed(reader, writer):
+            yield Incompatibility(
+                rule=Rule.name_mismatch.value,
+                path=_place(path, reader),
+                message=self._mismatch(reader, writer),
+            )
+        if isinstance(reader, UnionSchema):
+            for branch in _branches(writer):
+                if _counterpart(reader, branch) is None and not self._reads(reader, branch):
+                    yield Incompatibility(
+                        rule=Rule.missing_union_branch.value,
+                        path=_place(path, reader),
+                        message=f"{self._reader_is} has no branch for '{_name(branch)}'",
+                    )
+
+    def _reads(self, reader: avro.schema.Schema, writer: avro.schema.Schema) -> bool:
+        return bool(
+            self._checker.get_compatibility(reader, writer).compatibility is not SchemaCompatibilityType.incompatible
+        )
+
+    def _mismatch(self, reader: avro.schema.Schema, writer: avro.schema.Schema) -> str:
+        if _is_renamed(reader, writer):
+            return f"it is called '{_name(reader)}' in {self._reader_is}, '{_name(writer)}' in {self._writer_is}"
+        if isinstance(reader, EnumSchema) and isinstance(writer, EnumSchema):
+            lacking = ", ".join(f"'{symbol}'" for symbol in writer.symbols if symbol not in reader.symbols)
+            return f"{self._reader_is} lacks the symbols {lacking}"
+        if isinstance(reader, FixedSchema) and isinstance(writer, FixedSchema):
+            return f"it has {reader.size} bytes in {self._reader_is}, {writer.size} in {self._writer_is}"
+        return f"it is '{_name(reader)}' in {self._reader_is}, '{_name(writer)}' in {self._writer_is}"
+
+
+def _meetings(
+    reader: avro.schema.Schema, writer: avro.schema.Schema
+) -> Iterator[tuple[str, avro.schema.Schema, avro.schema.Schema]]:
+    """The parts of two schemas that Avro resolves against each other, with the step that leads to them."""
+    if isinstance(reader, UnionSchema):
+        for branch in _branches(writer):
+            counterpart = _counterpart(reader, branch)
+            if counterpart is not None:
+                yield "", counterpart, branch
+    elif isinstance(writer, UnionSchema):
+        for branch in writer.schemas:
+            yield "", reader, branch
+    elif isinstance(reader, RecordSchema) and isinstance(writer, RecordSchema):
+        for field in reader.fields:
+            written = lookup_writer_field(writer, field)
+            if written is not None:
+                yield f".{field.name}", field.type, written.type
+    elif isinstance(reader, ArraySchema) and isinstance(writer, ArraySchema):
+        yield "[]", reader.items, writer.items
+    elif isinstance(reader, MapSchema) and isinstance(writer, MapSchema):
+        yield "{}", reader.values, writer.values
+
+
+def _branches(schema: avro.schema.Schema) -> Sequence[avro.schema.Schema]:
+    return schema.schemas if isinstance(schema, UnionSchema) else (schema,)
+
+
+def _counterpart(reader: UnionSchema, branch: avro.schema.Schema) -> avro.schema.Schema | None:
+    """The branch of the reader's union that is meant by a written one: of the same kind and name."""
+    for candidate in reader.schemas:
+        if candidate.type == branch.type and not _is_renamed(candidate, branch):
+            return cast(avro.schema.Schema, candidate)
+    return None
+
+
+def _is_renamed(reader: avro.schema.Schema, writer: avro.schema.Schema) -> bool:
+    if isinstance(reader, NamedSchema) and isinstance(writer, NamedSchema) and reader.type == writer.type:
+        return not schema_name_equals(reader, writer)
+    return False
+
+
+def _name(schema: avro.schema.Schema) -> str:
+    return str(schema.fullname if isinstance(schema, NamedSchema) else schema.type)
+
+
+def _place(path: str, reader: avro.schema.Schema) -> str:
+    return path.lstrip(".") or _name(reader)

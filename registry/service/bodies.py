@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from registry.service.avro_schemas import Reference
 from registry.service.errors import invalid_rule_set, invalid_schema
+from registry.service.http import Call
 from registry.service.registering import Candidate
 
 INT_MAX = 2**31 - 1
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 
 
 class _Body(BaseModel):
@@ -18,8 +20,8 @@ class _Body(BaseModel):
 class ReferenceBody(_Body):
     """One reference of a schema."""
 
-    name: str = Field(min_length=1)
-    subject: str = Field(min_length=1)
+    name: str = Field(pattern=PRINTABLE)
+    subject: str = Field(pattern=PRINTABLE)
     version: int = Field(le=INT_MAX)
 
 
@@ -34,8 +36,8 @@ class SchemaBody(_Body):
     metadata: dict[str, Any] | None = None
     rule_set: dict[str, Any] | None = Field(alias="ruleSet", default=None)
 
-    def candidate(self, *, is_normalized: bool) -> Candidate:
-        """What the body means. Raises ApiError for what the registry does not keep."""
+    def candidate(self, call: Call) -> Candidate:
+        """What the body and the query mean. Raises ApiError for what the registry does not keep."""
         if self.schema_type not in (None, "", "AVRO"):
             raise invalid_schema(f"Invalid schema type {self.schema_type}: this registry keeps AVRO schemas")
         if not self.text or not self.text.strip():
@@ -52,5 +54,23 @@ class SchemaBody(_Body):
             ),
             id=None if self.id in (None, -1) else self.id,
             version=None if self.version in (None, 0, -1) else self.version,
-            is_normalized=is_normalized,
+            is_normalized=call.says("normalize"),
+            is_forced=call.says("force"),
         )
+
+
+class ConfigBody(_Body):
+    """What is to be set for a subject name, or for all. Data rules, metadata, groups and aliases are not kept."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    compatibility: str | None = Field(
+        default=None, validation_alias=AliasChoices("compatibility", "compatibilityLevel")
+    )
+    normalize: bool | None = None
+
+
+class ModeBody(_Body):
+    """The mode that is to be set."""
+
+    mode: str

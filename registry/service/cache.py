@@ -47,12 +47,10 @@ class SchemaCache(Generic[T]):
                 self._entries.move_to_end(schema_id)
             return entry
 
-    def remember(self, schema_id: int, value: T | None, *, size: int) -> None:
-        """Keeps a value that was looked up now; None forgets what was known."""
+    def remember(self, schema_id: int, value: T, *, size: int) -> None:
+        """Keeps a value that was looked up now."""
         with self._lock:
             self._drop(schema_id)
-            if value is None:
-                return
             self._entries[schema_id] = _Entry(value, size, self._clock() + FRESH_S)
             self._characters += size
             while len(self._entries) > ENTRIES_MAX or self._characters > CHARACTERS_MAX:

@@ -19,6 +19,7 @@ CONNECTIONS_MAX = 8  # of one service; writes wait for one another anyway
 CONNECT_TIMEOUT_S = 3
 BORROW_TIMEOUT_S = 5  # below what clients wait for an answer
 STATEMENT_TIMEOUT_MS = 10_000
+IDLE_WRITER_TIMEOUT_MS = 60_000  # a writer that was frozen in its transaction gives the writers' lock back
 UNACKNOWLEDGED_MS = 10_000  # after which a silent network counts as down
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -53,6 +54,8 @@ class Connections:
         try:
             connection = self._waiting() or self._made()
             yield connection
+        except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable) as exc:
+            raise StoreUnavailableError(f"the database took longer than {STATEMENT_TIMEOUT_MS} ms") from exc
         except (psycopg.OperationalError, psycopg.InterfaceError) as exc:
             raise StoreUnavailableError(f"the database does not answer: {type(exc).__name__}") from exc
         finally:
@@ -73,6 +76,7 @@ class Connections:
         )
         try:
             connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+            connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_WRITER_TIMEOUT_MS}")
             self._prepare(connection)
         except BaseException:
             connection.close()

@@ -17,6 +17,11 @@ class StoreUnavailableError(Exception):
     """PostgreSQL does not answer; the same call may go through later."""
 
 
+def no_such_resource(status: HTTPStatus = HTTPStatus.NOT_FOUND) -> ApiError:
+    """The path leads nowhere, or not with this method."""
+    return ApiError(status, status.value, f"HTTP {status.value} {status.phrase}")
+
+
 def subject_not_found(subject: str) -> ApiError:
     """No schema is registered under the subject name."""
     return ApiError(HTTPStatus.NOT_FOUND, 40401, f"Subject '{subject}' not found.")

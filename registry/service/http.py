@@ -13,13 +13,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from registry.service.errors import ApiError, invalid_subject, malformed
+from registry.service.errors import ApiError, invalid_subject, malformed, no_such_resource
+from registry.service.names import subject_name
 
 BODY_BYTES_MAX = 6_000_000  # the largest schema, every character of it escaped as six
-SUBJECT_CHARACTERS_MAX = 1_000  # so that a name with its version fits in an index row (2,704 bytes) for any script
 ANSWER_TYPE = "application/vnd.schemaregistry.v1+json"
 JSON_TYPES = (ANSWER_TYPE, "application/vnd.schemaregistry+json", "application/json")
 BODY_TYPES = frozenset({*JSON_TYPES, "application/octet-stream"})
+INT_DIGITS = 11  # one more than any 32-bit number has
+MORE_HEADERS = ("confluent-accept-unknown-properties", "confluent-client-version")
 MODEL = TypeVar("MODEL", bound=BaseModel)
 
 
@@ -32,19 +34,20 @@ class RawSchema:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request: the names in its path decoded, its query, its body as bytes."""
+    """One request: the names in its path decoded, its query, its body as bytes.
+
+    `takes_more` is what a client says that passes over members it does not know.
+    """
 
     path: Mapping[str, str]
     query: QueryParams
-    body: bytes
+    body: bytes = b""
+    takes_more: bool = False
 
     @property
     def subject(self) -> str:
         """The subject name in the path. Raises ApiError when it cannot be one."""
-        name = self.path["subject"]
-        if not name or len(name) > SUBJECT_CHARACTERS_MAX or any(ord(letter) < ord(" ") for letter in name):
-            raise invalid_subject(name)
-        return name
+        return subject_name(self.path["subject"])
 
     def says(self, name: str) -> bool:
         """Whether a query parameter is true."""
@@ -55,8 +58,9 @@ class Call:
         text = self.query.get(name, "")
         if not text:
             return default
-        if not text.removeprefix("-").isascii() or not text.removeprefix("-").isdigit():
-            raise ApiError(HTTPStatus.NOT_FOUND, 404, "HTTP 404 Not Found")
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) < INT_DIGITS):
+            raise no_such_resource()
         return int(text)
 
     def body_as(self, model: type[MODEL]) -> MODEL:
@@ -81,7 +85,12 @@ async def read_call(request: Request) -> Call:
         if len(body) > BODY_BYTES_MAX:
             raise ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, 413, f"The body has more than {BODY_BYTES_MAX} bytes")
     path = {name: _decoded(value) for name, value in request.path_params.items()}
-    return Call(path=path, query=request.query_params, body=bytes(body))
+    return Call(
+        path=path,
+        query=request.query_params,
+        body=bytes(body),
+        takes_more=any(name in request.headers for name in MORE_HEADERS),
+    )
 
 
 def _decoded(encoded: str) -> str:

@@ -3,93 +3,89 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from registry.compatibility import AvroText, incompatibilities
-from registry.service.avro_schemas import REFERENCES_MAX, CheckedSchema, Reference, checked_schema
-from registry.service.errors import (
-    incompatible,
-    invalid_schema,
-    not_permitted,
-    schema_not_found,
-    subject_not_found,
-)
-from registry.service.settings import level_of, mode_of
-from registry.service.store import Store, StoredSchema, Tables, Version
-from registry.service.versions import next_number
+from registry.compatibility import incompatibilities
+from registry.service.avro_schemas import CheckedSchema, Reference, checked_schema
+from registry.service.errors import incompatible, invalid_schema, not_permitted, schema_not_found, subject_not_found
+from registry.service.references import avro_text, pinned, used_texts
+from registry.service.settings import is_normalizing, level_of, mode_of
+from registry.service.store import Store, Tables, Version
+from registry.service.versions import NUMBER_MAX, alive, next_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A schema that somebody sends; `id` and `version` are given only where one is imported."""
+    """A schema that somebody sends. `id` is given only where one is imported; `is_forced` compares it with nothing."""
 
     text: str
     references: tuple[Reference, ...] = ()
     id: int | None = None
     version: int | None = None
     is_normalized: bool = False
+    is_forced: bool = False
 
 
-def register(store: Store, subject: str, candidate: Candidate) -> int:
-    """The id of a schema under a subject name, given to it now or before. Raises ApiError.
+def register(store: Store, subject: str, candidate: Candidate) -> Version:
+    """A schema under a subject name, put there now or before. Raises ApiError.
 
     What is registered already needs no writer's lock, and is answered in every mode.
     """
     with store.reading() as tables:
-        schema = check(tables, candidate)
-        known = _registered(tables, subject, schema)
+        known = _registered(tables, subject, checked(tables, subject, candidate))
     if known is not None and candidate.version is None and candidate.id in (None, known.schema_id):
-        return known.schema_id
+        return known
     with store.writing() as tables:
         mode_of(tables, subject).check_register(subject, is_import=candidate.id is not None)
+        schema = checked(tables, subject, candidate, is_new=True)
         if candidate.id is not None:
-            return _import(tables, subject, candidate, candidate.id)
-        return _add(tables, subject, candidate)
+            return _import(tables, subject, candidate, schema, candidate.id)
+        return _add(tables, subject, candidate, schema)
 
 
-def _add(tables: Tables, subject: str, candidate: Candidate) -> int:
-    schema = check(tables, candidate)
+def _add(tables: Tables, subject: str, candidate: Candidate, schema: CheckedSchema) -> Version:
     known = _registered(tables, subject, schema)
     if known is not None:
-        return known.schema_id
+        return known
     versions = tables.versions(subject)
-    _check_compatible(tables, subject, schema, versions)
+    found = () if candidate.is_forced else _problems(tables, subject, schema, alive(versions))
+    if found:
+        raise incompatible(subject, "; ".join(found))
     number = next_number(versions)
     if candidate.version not in (None, number):
         raise invalid_schema(f"Version {candidate.version} is not one more than the previous version, {number - 1}")
-    schema_id = min(tables.ids_of(schema.digest), default=None) or tables.add_schema(schema)
-    tables.remove([v for v in versions if v.is_deleted and v.schema_id == schema_id and not _is_used(tables, v)])
-    tables.add_version(Version(subject=subject, number=number, schema_id=schema_id, is_deleted=False))
-    return schema_id
+    schema_id = _id_of(tables, schema)
+    # A deleted version of the same schema lives on in the new one, unless others refer to it by its number.
+    tables.remove([v for v in versions if v.schema_id == schema_id and not _is_used(tables, v)])
+    return tables.add_version(Version(subject=subject, number=number, schema_id=schema_id))
 
 
-def _registered(tables: Tables, subject: str, schema: CheckedSchema) -> Version | None:
+def _id_of(tables: Tables, schema: CheckedSchema) -> int:
+    """The id of the schema, also where its last version was deleted; else a new one."""
     ids = tables.ids_of(schema.digest)
-    for version in reversed(tables.versions(subject) if ids else ()):
-        if version.schema_id in ids and not version.is_deleted:
-            return version
-    return None
+    if not ids and tables.id_max() >= NUMBER_MAX:
+        raise not_permitted(f"No id is left: {NUMBER_MAX} was imported")
+    return ids[0] if ids else tables.add_schema(schema)
 
 
-def _import(tables: Tables, subject: str, candidate: Candidate, schema_id: int) -> int:
-    schema = check(tables, candidate)
+def _import(tables: Tables, subject: str, candidate: Candidate, schema: CheckedSchema, schema_id: int) -> Version:
     taken_by = tables.digest_of(schema_id)
     if taken_by is None:
         tables.add_schema(schema, schema_id)
     elif taken_by != schema.digest:
         raise not_permitted(f"Overwrite new schema with id {schema_id} is not permitted.")
     versions = tables.versions(subject)
-    if candidate.version is None and any(v.schema_id == schema_id and not v.is_deleted for v in versions):
-        return schema_id
+    for version in alive(versions) if candidate.version is None else ():
+        if version.schema_id == schema_id:
+            return version
     number = candidate.version or next_number(versions)
-    tables.add_version(Version(subject=subject, number=number, schema_id=schema_id, is_deleted=False))
-    return schema_id
+    return tables.add_version(Version(subject=subject, number=number, schema_id=schema_id))
 
 
 def find(tables: Tables, subject: str, candidate: Candidate, *, with_deleted: bool) -> Version:
     """The version of a subject name that is this schema. Raises ApiError when there is none."""
-    versions = [v for v in tables.versions(subject) if with_deleted or not v.is_deleted]
+    versions = tables.versions(subject) if with_deleted else alive(tables.versions(subject))
     if not versions:
         raise subject_not_found(subject)
-    ids = tables.ids_of(check(tables, candidate).digest)
+    ids = tables.ids_of(checked(tables, subject, candidate).digest)
     for version in reversed(versions):
         if version.schema_id in ids:
             return version
@@ -97,72 +93,34 @@ def find(tables: Tables, subject: str, candidate: Candidate, *, with_deleted: bo
 
 
 def problems(tables: Tables, subject: str, candidate: Candidate, versions: Sequence[Version]) -> tuple[str, ...]:
-    """What forbids a schema after these versions, under the subject name's compatibility level."""
-    return _problems(tables, subject, check(tables, candidate), versions)
+    """What forbids a schema after these versions, under the subject name's compatibility level. Raises ApiError."""
+    return _problems(tables, subject, checked(tables, subject, candidate), versions)
 
 
-def check(tables: Tables, candidate: Candidate) -> CheckedSchema:
-    """The schema, with what it refers to. Raises ApiError."""
-    return checked_schema(
-        candidate.text,
-        candidate.references,
-        used=_used_texts(tables, candidate.references),
-        is_normalized=candidate.is_normalized,
-    )
+def checked(tables: Tables, subject: str, candidate: Candidate, *, is_new: bool = False) -> CheckedSchema:
+    """The schema that may be kept. A new one may not refer to a deleted version. Raises ApiError."""
+    references = pinned(tables, candidate.references, with_deleted=not is_new)
+    used = used_texts(tables, references)
+    schema = checked_schema(candidate.text, references, used=used)
+    return schema.normalized() if candidate.is_normalized or is_normalizing(tables, subject) else schema
 
 
-def _check_compatible(tables: Tables, subject: str, schema: CheckedSchema, versions: Sequence[Version]) -> None:
-    found = _problems(tables, subject, schema, versions)
-    if found:
-        raise incompatible(subject, "; ".join(found))
+def _registered(tables: Tables, subject: str, schema: CheckedSchema) -> Version | None:
+    ids = tables.ids_of(schema.digest)
+    versions = alive(tables.versions(subject)) if ids else ()
+    return next((version for version in reversed(versions) if version.schema_id in ids), None)
 
 
 def _problems(tables: Tables, subject: str, schema: CheckedSchema, versions: Sequence[Version]) -> tuple[str, ...]:
     level = level_of(tables, subject)
-    counted = [v for v in versions if not v.is_deleted]
-    new = AvroText(schema=schema.text, references=_used_texts(tables, schema.references))
-    earlier = [_avro_text(tables, v.schema_id) for v in (counted if level.is_transitive else counted[-1:])]
-    found = [str(problem) for problem in incompatibilities(new, earlier, level)]
+    new = avro_text(tables, schema.text, schema.references)
+    found = []
+    for version in versions if level.is_transitive else versions[-1:]:
+        stored = tables.schema_of(version)
+        earlier = avro_text(tables, stored.text, stored.references)
+        found += [f"version {version.number}: {problem}" for problem in incompatibilities(new, [earlier], level)]
     return (*found, f"{{compatibility: '{level}'}}") if found else ()
 
 
-def _avro_text(tables: Tables, schema_id: int) -> AvroText:
-    schema = tables.schema(schema_id)
-    assert schema is not None, "a version's schema exists"
-    return AvroText(schema=schema.text, references=_used_texts(tables, schema.references))
-
-
-def _used_texts(tables: Tables, references: Sequence[Reference]) -> tuple[str, ...]:
-    """The texts of what references lead to, directly or not: each once, after those that it uses itself."""
-    texts: dict[tuple[str, int], str | None] = {}
-
-    def follow(references: Sequence[Reference]) -> None:
-        for reference in references:
-            place = (reference.subject, reference.version)
-            if place in texts:
-                continue
-            if len(texts) >= REFERENCES_MAX:
-                raise invalid_schema(f"Invalid schema: it refers to more than {REFERENCES_MAX} schemas")
-            schema = _referenced(tables, reference)
-            texts[place] = None  # begun: what leads back here must not begin again
-            follow(schema.references)
-            del texts[place]
-            texts[place] = schema.text
-
-    follow(references)
-    return tuple(text for text in texts.values() if text is not None)
-
-
-def _referenced(tables: Tables, reference: Reference) -> StoredSchema:
-    for version in tables.versions(reference.subject):
-        if version.number == reference.version:
-            schema = tables.schema(version.schema_id)
-            assert schema is not None, "a version's schema exists"
-            return schema
-    raise invalid_schema(
-        f"Invalid schema: No schema reference found for subject '{reference.subject}' and version {reference.version}"
-    )
-
-
 def _is_used(tables: Tables, version: Version) -> bool:
-    return bool(tables.ids_that_use(version.subject, version.number, with_deleted=True))
+    return bool(tables.users_of(version, with_deleted=True))

@@ -37,6 +37,12 @@ def level_of(tables: Tables, subject: str) -> CompatibilityLevel:
     return CompatibilityLevel(own) if own else DEFAULT_LEVEL
 
 
+def is_normalizing(tables: Tables, subject: str) -> bool:
+    """Whether schemas under a subject name are kept in the spelling that equal ones share."""
+    own = tables.setting(subject).normalize
+    return bool(tables.setting(GLOBAL).normalize if own is None else own)
+
+
 def mode_of(tables: Tables, subject: str) -> Mode:
     """The mode that holds for a subject name."""
     everywhere = tables.setting(GLOBAL).mode

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, LiteralString
+from uuid import UUID
 
 from psycopg import sql
 
@@ -17,6 +18,7 @@ from registry.service.connections import Connection, Connections
 
 WRITERS_LOCK = 0x59656B62  # the advisory lock of all writers of the registry in one database
 GLOBAL = ""  # the subject name whose settings hold where a subject name has none of its own
+UUID_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,12 @@ class StoredSchema:
     id: int
     text: str
     references: tuple[Reference, ...]
+    digest: bytes
+
+    @property
+    def guid(self) -> str:
+        """What names the schema in every registry: equal schemas have equal ones."""
+        return str(UUID(bytes=self.digest[:UUID_BYTES]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +43,7 @@ class Version:
     subject: str
     number: int
     schema_id: int
-    is_deleted: bool
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +51,7 @@ class Setting:
     """What is set for a subject name itself; None where the global setting holds."""
 
     compatibility: str | None = None
+    normalize: bool | None = None
     mode: str | None = None
 
 
@@ -52,22 +61,30 @@ class Tables:
     def __init__(self, connection: Connection, cache: SchemaCache[StoredSchema]) -> None:
         self._connection = connection
         self._cache = cache
+        self.maybe_gone: set[int] = set()
 
     def schema(self, schema_id: int) -> StoredSchema | None:
         """The schema of an id; None when it never was, or when its last version was deleted permanently."""
         stored = self._cache.fresh(schema_id)
-        if stored is None:
-            stored = self._read_schema(schema_id)
-            self._cache.remember(schema_id, stored, size=len(stored.text) if stored else 0)
-        return stored
+        if stored is not None:
+            return stored
+        is_there = self._row("SELECT FROM schema_registry.versions WHERE schema_id = %s LIMIT 1", schema_id)
+        if is_there is None:
+            self._cache.forget(schema_id)
+            return None
+        return self._remembered(schema_id)
 
-    def _read_schema(self, schema_id: int) -> StoredSchema | None:
-        row = self._row(
-            "SELECT text FROM schema_registry.schemas AS s WHERE id = %s"
-            " AND EXISTS (SELECT FROM schema_registry.versions WHERE schema_id = s.id)",
-            schema_id,
-        )
-        return None if row is None else StoredSchema(id=schema_id, text=row[0], references=self._references(schema_id))
+    def schema_of(self, version: Version) -> StoredSchema:
+        """The schema of a version that is there, or was a moment ago: schemas are never removed."""
+        return self._cache.known(version.schema_id) or self._remembered(version.schema_id)
+
+    def _remembered(self, schema_id: int) -> StoredSchema:
+        row = self._row("SELECT text, digest FROM schema_registry.schemas WHERE id = %s", schema_id)
+        assert row is not None, "a version's schema exists"
+        text, digest = row
+        stored = StoredSchema(id=schema_id, text=text, references=self._references(schema_id), digest=bytes(digest))
+        self._cache.remember(schema_id, stored, size=len(text))
+        return stored
 
     def _references(self, schema_id: int) -> tuple[Reference, ...]:
         rows = self._rows(
@@ -81,10 +98,26 @@ class Tables:
         rows = self._rows("SELECT id FROM schema_registry.schemas WHERE digest = %s ORDER BY id", digest)
         return tuple(row[0] for row in rows)
 
+    def ids_of_guid(self, guid: UUID) -> tuple[int, ...]:
+        """The ids of the registered schemas with a guid."""
+        rows = self._rows(
+            "SELECT DISTINCT s.id FROM schema_registry.schemas AS s JOIN schema_registry.versions AS v"
+            " ON v.schema_id = s.id WHERE s.digest >= %s AND substr(s.digest, 1, 16) = %s ORDER BY s.id",
+            guid.bytes,
+            guid.bytes,
+        )
+        return tuple(row[0] for row in rows)
+
     def digest_of(self, schema_id: int) -> bytes | None:
         """What an id was given to, ever; None when it is free."""
         row = self._row("SELECT digest FROM schema_registry.schemas WHERE id = %s", schema_id)
         return None if row is None else bytes(row[0])
+
+    def id_max(self) -> int:
+        """The highest id that was ever given; 0 when none was."""
+        row = self._row("SELECT coalesce(max(id), 0) FROM schema_registry.schemas")
+        assert row is not None
+        return int(row[0])
 
     def add_schema(self, schema: CheckedSchema, schema_id: int | None = None) -> int:
         """Gives a schema an id: the next that never was, or the one that is imported."""
@@ -125,45 +158,37 @@ class Tables:
             for subject, number, schema_id, is_deleted in rows
         )
 
-    def ids_that_use(self, subject: str, number: int, *, with_deleted: bool) -> tuple[int, ...]:
-        """The ids of the registered schemas that refer to a version."""
+    def users_of(self, version: Version, *, with_deleted: bool) -> tuple[Version, ...]:
+        """The versions whose schemas refer to a version, by their schemas' ids."""
         rows = self._rows(
-            "SELECT DISTINCT r.schema_id FROM schema_registry.schema_references AS r"
-            " JOIN schema_registry.versions AS v USING (schema_id)"
-            " WHERE r.subject = %s AND r.version = %s AND (%s OR NOT v.is_deleted) ORDER BY r.schema_id",
-            subject,
-            number,
+            "SELECT DISTINCT v.subject, v.version, v.schema_id, v.is_deleted"
+            " FROM schema_registry.schema_references AS r JOIN schema_registry.versions AS v USING (schema_id)"
+            " WHERE r.subject = %s AND r.version = %s AND (%s OR NOT v.is_deleted) ORDER BY v.schema_id",
+            version.subject,
+            version.number,
             with_deleted,
         )
-        return tuple(row[0] for row in rows)
-
-    def setting(self, subject: str) -> Setting:
-        """What is set for a subject name itself."""
-        row = self._row("SELECT compatibility, mode FROM schema_registry.settings WHERE subject = %s", subject)
-        return Setting() if row is None else Setting(compatibility=row[0], mode=row[1])
-
-    def set_setting(self, subject: str, setting: Setting) -> None:
-        """Replaces what is set for a subject name itself."""
-        self._connection.execute(
-            "INSERT INTO schema_registry.settings (subject, compatibility, mode) VALUES (%s, %s, %s)"
-            " ON CONFLICT (subject) DO UPDATE SET compatibility = excluded.compatibility, mode = excluded.mode",
-            (subject, setting.compatibility, setting.mode),
+        return tuple(
+            Version(subject=subject, number=number, schema_id=schema_id, is_deleted=is_deleted)
+            for subject, number, schema_id, is_deleted in rows
         )
 
-    def add_version(self, version: Version) -> None:
+    def add_version(self, version: Version) -> Version:
         """Registers a schema; a version of that number that was there is replaced."""
         self._connection.execute(
             "INSERT INTO schema_registry.versions (subject, version, schema_id) VALUES (%s, %s, %s)"
             " ON CONFLICT (subject, version) DO UPDATE SET schema_id = excluded.schema_id, is_deleted = false",
             (version.subject, version.number, version.schema_id),
         )
+        return version
 
-    def mark_deleted(self, subject: str, numbers: Sequence[int]) -> None:
+    def mark_deleted(self, versions: Sequence[Version]) -> None:
         """Deletes versions so that they are still there for who asks for deleted ones."""
-        self._connection.execute(
-            "UPDATE schema_registry.versions SET is_deleted = true WHERE subject = %s AND version = ANY(%s)",
-            (subject, list(numbers)),
-        )
+        for version in versions:
+            self._connection.execute(
+                "UPDATE schema_registry.versions SET is_deleted = true WHERE subject = %s AND version = %s",
+                (version.subject, version.number),
+            )
 
     def remove(self, versions: Sequence[Version]) -> None:
         """Deletes versions for ever; the ids of their schemas stay taken."""
@@ -172,7 +197,23 @@ class Tables:
                 "DELETE FROM schema_registry.versions WHERE subject = %s AND version = %s",
                 (version.subject, version.number),
             )
-            self._cache.forget(version.schema_id)
+            self.maybe_gone.add(version.schema_id)
+
+    def setting(self, subject: str) -> Setting:
+        """What is set for a subject name itself."""
+        row = self._row(
+            "SELECT compatibility, normalize, mode FROM schema_registry.settings WHERE subject = %s", subject
+        )
+        return Setting() if row is None else Setting(compatibility=row[0], normalize=row[1], mode=row[2])
+
+    def set_setting(self, subject: str, setting: Setting) -> None:
+        """Replaces what is set for a subject name itself."""
+        self._connection.execute(
+            "INSERT INTO schema_registry.settings (subject, compatibility, normalize, mode) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (subject) DO UPDATE SET compatibility = excluded.compatibility,"
+            " normalize = excluded.normalize, mode = excluded.mode",
+            (subject, setting.compatibility, setting.normalize, setting.mode),
+        )
 
     def _rows(self, query: LiteralString, *values: Any) -> list[tuple[Any, ...]]:
         return self._connection.execute(query, values).fetchall()
@@ -197,9 +238,13 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Tables]:
         """The tables for one writer alone, in one transaction. Raises StoreUnavailableError."""
-        with self._connections.connection() as connection, connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITERS_LOCK,))
-            yield Tables(connection, self.cache)
+        with self._connections.connection() as connection:
+            tables = Tables(connection, self.cache)
+            with connection.transaction():
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITERS_LOCK,))
+                yield tables
+            for schema_id in tables.maybe_gone:
+                self.cache.forget(schema_id)
 
     def close(self) -> None:
         """Closes the connections."""

@@ -36,5 +36,6 @@ CREATE INDEX IF NOT EXISTS versions_schema ON schema_registry.versions (schema_i
 CREATE TABLE IF NOT EXISTS schema_registry.settings (
   subject text COLLATE "C" PRIMARY KEY,
   compatibility text,
+  normalize boolean,
   mode text
 );
