@@ -1,7 +1,7 @@
 """SQL expressions of a catalogue: what claims and quality rules may say, checked before anything runs them.
 
 An expression is one PostgreSQL expression without a query. It may name columns, literals (also `DATE '2026-01-31'` and
-`INTERVAL '1 day'`), the operators of `_OPERATORS`, casts to `_CAST_TYPES`, the functions of `SCALARS` and, where one
+`INTERVAL '1 day'`), the operators of `_OPERATORS`, casts that cannot fail, the functions of `SCALARS` and, where one
 value is told of many records, those of `AGGREGATES`. Nothing that depends on the clock, on a setting or on chance may
 stand in it: the same log must always give the same answer. What runs later is the expression as it was understood
 here, written anew with every name in quotes, and never the text that somebody typed.
@@ -54,7 +54,7 @@ AGGREGATES: Mapping[str, type[exp.Expr]] = {
     "string_agg": exp.GroupConcat,
     "sum": exp.Sum,
 }
-NAMED_SCALARS: Mapping[str, int] = {"age": 2, "cardinality": 1}  # functions that the parser has no class for: arguments
+NAMED_SCALARS: Mapping[str, int] = {"age": 2}  # functions that the parser has no class for: arguments
 
 _OPERATORS: frozenset[type[exp.Expr]] = frozenset(
     {
@@ -137,7 +137,7 @@ def _parsed(text: str) -> exp.Expr:
     except RecursionError:
         raise ValueError("the expression is nested too deep; write it flatter") from None
     if len(nodes) != 1:
-        raise ValueError(f"holds {len(nodes)} statements; write one expression without ';'")
+        raise ValueError(f"holds {len(nodes) or 'no'} expressions; write one, without ';'")
     return nodes[0]
 
 
@@ -211,6 +211,9 @@ def _aggregate_problems(root: exp.Expr) -> Iterator[str]:
     for node in root.find_all(*aggregates):
         if node.find_ancestor(*aggregates):
             yield f"'{shown(node)}' is an aggregate inside an aggregate; write one"
+        value = node.this.this if isinstance(node.this, exp.Order) else node.this
+        if not isinstance(node, exp.Count) and not value.find(exp.Column):
+            yield f"'{shown(node)}' names no column; write one"
         if isinstance(node, (exp.ArrayAgg, exp.GroupConcat)) and not node.find(exp.Order):
             yield f"'{shown(node)}' has no fixed order; write ORDER BY … inside it"
     for star in root.find_all(exp.Star):

@@ -1,4 +1,7 @@
-"""Kinds of values in a catalogue's expressions: text, numbers, truth, time; like is only compared with like."""
+"""Kinds of values in a catalogue's expressions: text, numbers, truth, time; each operator takes its own kinds.
+
+PostgreSQL would refuse the same, but only when an answer is asked for.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,29 +23,29 @@ _SQL_TYPES: Mapping[str, str] = {
     "array": "text[]",
 }
 TEXT, NUMBER, TRUTH, TIME, LIST = "text", "a number", "true or false", "a date or time", "a list"
-_COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
-# What the operands of an operator must be.
-_WANTED: Mapping[type[exp.Expr], tuple[str, ...]] = {
-    exp.And: (TRUTH,),
-    exp.Or: (TRUTH,),
-    exp.Not: (TRUTH,),
-    exp.LogicalOr: (TRUTH,),
-    exp.LogicalAnd: (TRUTH,),
-    exp.Like: (TEXT,),
-    exp.ILike: (TEXT,),
-    exp.RegexpLike: (TEXT,),
-    exp.Lower: (TEXT,),
-    exp.Upper: (TEXT,),
-    exp.Length: (TEXT,),
-    exp.Sum: (NUMBER,),
-    exp.Avg: (NUMBER,),
-    exp.Neg: (NUMBER,),
-    exp.Mul: (NUMBER,),
-    exp.Div: (NUMBER,),
-    exp.Mod: (NUMBER,),
-    exp.Add: (NUMBER, TIME),
-    exp.Sub: (NUMBER, TIME),
+SPAN = "a span of time"
+_BOTH_TEXT = {"this": (TEXT,), "expression": (TEXT,)}
+_BOTH_NUMBERS = {"this": (NUMBER,), "expression": (NUMBER,)}
+_BOTH_TRUTHS = {"this": (TRUTH,), "expression": (TRUTH,)}
+# Which kinds each operator and function takes, by the part of it.
+_TAKES: Mapping[type[exp.Expr], Mapping[str, tuple[str, ...]]] = {
+    operator: places
+    for operators, places in (
+        ((exp.And, exp.Or), _BOTH_TRUTHS),
+        ((exp.Not, exp.If, exp.Where, exp.LogicalOr, exp.LogicalAnd), {"this": (TRUTH,)}),
+        ((exp.Like, exp.ILike, exp.RegexpLike, exp.DPipe, exp.StartsWith, exp.Trim), _BOTH_TEXT),
+        ((exp.Lower, exp.Upper, exp.Length, exp.GroupConcat), {"this": (TEXT,)}),
+        ((exp.Left, exp.Right), {"this": (TEXT,), "expression": (NUMBER,)}),
+        ((exp.Substring,), {"this": (TEXT,), "start": (NUMBER,), "length": (NUMBER,)}),
+        ((exp.Mul, exp.Div, exp.Mod), _BOTH_NUMBERS),
+        ((exp.Sum, exp.Avg, exp.Neg, exp.Abs, exp.Round), {"this": (NUMBER,)}),
+        ((exp.Max, exp.Min), {"this": (TEXT, NUMBER, TIME)}),
+        ((exp.Extract,), {"expression": (TIME, SPAN)}),
+        ((exp.Any,), {"this": (LIST,)}),
+    )
+    for operator in operators
 }
+_TWO_SIDED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,50 +69,31 @@ def column_type(avro_type: Any) -> ColumnType:
 
 
 def kind_problems(root: exp.Expr, columns: Mapping[str, Mapping[str, ColumnType]]) -> Iterator[str]:
-    """What is compared or joined with another kind, and literals that an enumerated column can never hold."""
+    """What stands where another kind must, and literals that an enumerated column can never hold."""
     for node in root.walk():
-        if isinstance(node, _COMPARISONS):
-            yield from _comparison(node.this, [node.expression], columns)
-        elif isinstance(node, exp.In):
-            yield from _comparison(node.this, node.expressions, columns)
-        elif isinstance(node, exp.Between):
-            yield from _comparison(node.this, [node.args["low"], node.args["high"]], columns)
-        elif type(node) in _WANTED:
-            yield from _operands(node, _WANTED[type(node)])
-
-
-def _comparison(
-    left: exp.Expr, rights: list[exp.Expr], columns: Mapping[str, Mapping[str, ColumnType]]
-) -> Iterator[str]:
-    for right in rights:
-        kinds = {kind_of(left), kind_of(right)} - {None}
-        texts = [side for side in (left, right) if isinstance(side, exp.Literal) and side.is_string]
-        if kinds == {TIME, TEXT} and texts:
-            yield f"compares a date or time with the text {shown(texts[0])}; write DATE {shown(texts[0])}"
-        elif len(kinds) > 1:
-            yield f"compares {_told(left)} with {_told(right)}; write both of one kind"
-        for column, literal in ((left, right), (right, left)):
-            yield from _symbols(column, literal, columns)
-
-
-def _symbols(column: exp.Expr, literal: exp.Expr, columns: Mapping[str, Mapping[str, ColumnType]]) -> Iterator[str]:
-    if not isinstance(column, exp.Column) or not isinstance(literal, exp.Literal):
-        return
-    symbols = columns["" if column.table == "_" else column.table][column.name].symbols
-    if symbols and literal.this not in symbols:
-        yield f"{shown(column)} never is {shown(literal)}; {meant(literal.this, symbols)}"
-
-
-def _operands(node: exp.Expr, wanted: tuple[str, ...]) -> Iterator[str]:
-    for operand in (node.args.get("this"), node.args.get("expression")):
-        if isinstance(operand, exp.Expr) and kind_of(operand) not in (None, *wanted):
-            yield f"{_told(operand)} stands where {' or '.join(wanted)} must; write '{shown(node)}' otherwise"
+        for place, wanted in _TAKES.get(type(node), {}).items():
+            yield from _taken(node.args.get(place), wanted, node)
+        alike = _alike(node)
+        for other in alike[1:]:
+            yield from _comparison(alike[0], other)
+            if not isinstance(node, (exp.Coalesce, exp.Case)):
+                yield from _symbols(alike[0], other, columns)
+                yield from _symbols(other, alike[0], columns)
+        if isinstance(node, (exp.Add, exp.Sub)):
+            yield from _sum(node)
+        if isinstance(node, exp.Is) and isinstance(node.expression, exp.Boolean):
+            yield from _taken(node.this, (TRUTH,), node)
+        if isinstance(node, exp.Anonymous):  # age, the only function that the parser has no class for
+            for value in node.expressions:
+                yield from _taken(value, (TIME,), node)
 
 
 def kind_of(node: exp.Expr) -> str | None:
     """The kind of a typed node; None when it is not known, or null."""
-    kind = node.type
-    if kind is None or isinstance(node, exp.Any):
+    bare, kind = node.unnest(), node.type
+    if isinstance(bare, (exp.Interval, exp.Anonymous)):
+        return SPAN
+    if kind is None or isinstance(bare, exp.Any):
         return None
     if kind.this in exp.DataType.TEXT_TYPES:
         return TEXT
@@ -124,6 +108,55 @@ def shown(node: exp.Expr) -> str:
     """The expression as a message shows it."""
     text: str = node.sql("postgres", normalize_functions="lower", comments=False).replace("_.", "")
     return text if len(text) <= 60 else text[:60] + "…"
+
+
+def _alike(node: exp.Expr) -> list[exp.Expr]:
+    """The values that a node compares or chooses from, which must all be of one kind."""
+    match node:
+        case exp.In() | exp.Coalesce() | exp.Greatest() | exp.Least():
+            return [node.this, *node.expressions]
+        case exp.Between():
+            return [node.this, node.args["low"], node.args["high"]]
+        case exp.Case():
+            values = [*(branch.args["true"] for branch in node.args["ifs"]), node.args.get("default")]
+            return [value for value in values if value is not None]
+        case exp.Nullif() | exp.Binary() if isinstance(node, (exp.Nullif, *_TWO_SIDED)):
+            return [node.this, node.expression]
+    return []
+
+
+def _comparison(left: exp.Expr, right: exp.Expr) -> Iterator[str]:
+    if isinstance(right, exp.Any):
+        yield from _taken(left, (TEXT,), right)
+        return
+    kinds = {kind_of(left), kind_of(right)} - {None}
+    texts = [side for side in (left, right) if isinstance(side, exp.Literal) and side.is_string]
+    if kinds == {TIME, TEXT} and texts:
+        yield f"compares a date or time with the text {shown(texts[0])}; write DATE {shown(texts[0])}"
+    elif len(kinds) > 1:
+        yield f"compares {_told(left)} with {_told(right)}; write both of one kind"
+
+
+def _sum(node: exp.Binary) -> Iterator[str]:
+    kinds = (kind_of(node.this), kind_of(node.expression))
+    if kinds == (TIME, NUMBER):
+        yield f"'{shown(node)}' adds a number to a time; write INTERVAL '{shown(node.expression)} days' for it"
+    elif None not in kinds and kinds not in ((NUMBER, NUMBER), (TIME, SPAN)):
+        sides = f"{_told(node.this)} and {_told(node.expression)}"
+        yield f"adds or subtracts {sides}; write two numbers, or a time and an INTERVAL"
+
+
+def _symbols(column: exp.Expr, literal: exp.Expr, columns: Mapping[str, Mapping[str, ColumnType]]) -> Iterator[str]:
+    if not isinstance(column, exp.Column) or not isinstance(literal, exp.Literal):
+        return
+    symbols = columns["" if column.table == "_" else column.table][column.name].symbols
+    if symbols and literal.this not in symbols:
+        yield f"{shown(column)} never is {shown(literal)}; {meant(literal.this, symbols)}"
+
+
+def _taken(operand: Any, wanted: tuple[str, ...], node: exp.Expr) -> Iterator[str]:
+    if isinstance(operand, exp.Expr) and kind_of(operand) not in (None, *wanted):
+        yield f"{_told(operand)} stands where {' or '.join(wanted)} must; write '{shown(node)}' otherwise"
 
 
 def _told(node: exp.Expr) -> str:

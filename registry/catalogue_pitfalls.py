@@ -6,17 +6,24 @@ from datetime import date, datetime
 
 from sqlglot import exp
 
-from registry.catalogue_kinds import NUMBER, TEXT, TIME, kind_of, shown
+from registry.catalogue_kinds import LIST, NUMBER, SPAN, TEXT, TIME, TRUTH, kind_of, shown
 
-_CASTS = ("bigint", "double precision", "text", "date", "integer", "boolean")
 _CALENDAR_PARTS = frozenset(
     {"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DOW", "ISODOW", "DOY", "EPOCH", "HOUR", "MINUTE"}
 )
 _SPANS = frozenset({"YEAR", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND"})
-# Where a decimal does not come out as one.
-_ENDS_DECIMAL = (exp.Cast, exp.Predicate, exp.Between, exp.In, exp.Count)
+_ENDS_VALUE = (exp.Cast, exp.Predicate, exp.Between, exp.In, exp.Count, exp.Extract)  # what is inside is not told
 _Type = exp.DataType.Type
-_CAST_TYPES = frozenset({_Type.BIGINT, _Type.DOUBLE, _Type.TEXT, _Type.DATE, _Type.INT, _Type.BOOLEAN})
+_INTEGERS = frozenset({_Type.INT, _Type.BIGINT})
+# The types that a kind of value may be cast to without ever failing.
+_CASTS = {
+    TEXT: {_Type.TEXT},
+    NUMBER: {_Type.TEXT, _Type.BIGINT, _Type.INT, _Type.DOUBLE},
+    TRUTH: {_Type.TEXT, _Type.INT},
+    TIME: {_Type.TEXT, _Type.DATE},
+    LIST: {_Type.TEXT},
+    SPAN: {_Type.TEXT},
+}
 
 
 def pitfalls(root: exp.Expr, *, is_value: bool) -> Iterator[str]:
@@ -33,29 +40,34 @@ def pitfalls(root: exp.Expr, *, is_value: bool) -> Iterator[str]:
                 yield f"'{node.name.lower()}' is no part of a date; write one of {_listed(_CALENDAR_PARTS)}"
             case exp.RegexpLike() | exp.Like() | exp.ILike():
                 yield from _pattern(node)
-        if is_value and _is_decimal(node) and not node.find_ancestor(*_ENDS_DECIMAL):
-            text = shown(node)
-            yield f"'{text}' gives a decimal; write CAST({text} AS bigint) or CAST({text} AS double precision)"
-        if isinstance(node, exp.Anonymous) and node.name.lower() == "age" and not node.find_ancestor(exp.Extract):
-            yield f"'{shown(node)}' gives a span of time; write extract(year from {shown(node)})"
+            case exp.Round() if node.args.get("decimals"):
+                yield f"'{shown(node)}' rounds to digits, which a double cannot; write round with one value"
+        if is_value and not node.find_ancestor(*_ENDS_VALUE):
+            yield from _untold(node)
+
+
+def _untold(node: exp.Expr) -> Iterator[str]:
+    text = shown(node)
+    is_decimal = isinstance(node, exp.Literal) and not node.is_string and not str(node.this).isdigit()
+    if is_decimal or isinstance(node, (exp.Sum, exp.Avg, exp.Extract)):
+        yield f"'{text}' gives a decimal; write CAST({text} AS bigint) or CAST({text} AS double precision)"
+    elif isinstance(node, exp.Anonymous) and kind_of(node) == SPAN:
+        yield f"'{text}' gives a span of time; write CAST(extract(year from {text}) AS bigint)"
 
 
 def _cast(node: exp.Cast) -> Iterator[str]:
-    literal = node.this.this if isinstance(node.this, exp.Literal) else None
-    kind = node.to.this
-    if kind in (_Type.TIMESTAMPTZ, _Type.DATE) and literal is not None:
+    literal = node.this.this if isinstance(node.this, exp.Literal) and node.this.is_string else None
+    kind, target = kind_of(node.this), node.to.this
+    if literal is not None and target in (_Type.TIMESTAMPTZ, _Type.DATE):
         try:
-            is_good = date.fromisoformat(literal) if kind is _Type.DATE else datetime.fromisoformat(literal).tzinfo
+            is_good = date.fromisoformat(literal) if target is _Type.DATE else datetime.fromisoformat(literal).tzinfo
         except ValueError:
             is_good = None
         if not is_good:
             yield f"'{literal}' is no such day or time; write DATE '2026-01-31' or TIMESTAMPTZ '2026-01-31T12:00:00Z'"
-    elif kind not in _CAST_TYPES:
-        yield f"'{shown(node)}' casts to another type than {', '.join(_CASTS)}; write one of them"
-    elif literal is None and kind_of(node.this) == TEXT and kind_of(node) != TEXT:
-        yield f"'{shown(node)}' fails on a text that is none; add a field of that type to the contract"
-    elif kind_of(node.this) == NUMBER and kind_of(node) == TIME:
-        yield f"'{shown(node)}' makes a day of a number; write DATE '2026-01-31'"
+    elif kind is not None and target not in _CASTS[kind]:
+        types = ", ".join(sorted(one.value.lower() for one in _CASTS[kind]))
+        yield f"'{shown(node)}' may fail; {kind} casts to {types} only: write it so, or add a field to the contract"
 
 
 def _division(node: exp.Binary) -> Iterator[str]:
@@ -64,12 +76,15 @@ def _division(node: exp.Binary) -> Iterator[str]:
     is_null_at_zero = isinstance(divisor, exp.Nullif) and divisor.expression.sql() == "0"
     if not is_number and not is_null_at_zero:
         yield f"'{shown(node)}' fails where the divisor is 0; write nullif({shown(divisor)}, 0) for it"
+    for side in (node.this, divisor):
+        if isinstance(node, exp.Mod) and side.type is not None and side.type.this not in _INTEGERS:
+            yield f"'{shown(node)}' has a side that is no whole number; write CAST({shown(side)} AS bigint)"
 
 
 def _interval(node: exp.Interval) -> Iterator[str]:
     amount = node.this.this if isinstance(node.this, exp.Literal) else ""
     unit = node.args.get("unit")
-    if not re.fullmatch(r"\d{1,6}", str(amount)) or unit is None or unit.name.upper().removesuffix("S") not in _SPANS:
+    if not re.fullmatch(r"\d{1,4}", str(amount)) or unit is None or unit.name.upper().removesuffix("S") not in _SPANS:
         yield f"'{shown(node)}' is no span of time; write one such as INTERVAL '18 years'"
 
 
@@ -81,12 +96,6 @@ def _pattern(node: exp.Binary) -> Iterator[str]:
             re.compile(node.expression.this)
         except re.error as exc:
             yield f"the pattern '{node.expression.this}' is no regular expression ({exc}); correct it"
-
-
-def _is_decimal(node: exp.Expr) -> bool:
-    if isinstance(node, exp.Literal):
-        return not node.is_string and not str(node.this).isdigit()
-    return isinstance(node, (exp.Sum, exp.Avg, exp.Extract))
 
 
 def _listed(names: frozenset[str]) -> str:
