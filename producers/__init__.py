@@ -1,1 +1,4 @@
-"""Producers: every way in which an agency's change becomes an event on the bus. They never read a view."""
+"""The producers: an agency's changes become checked events on the bus. Every on-ramp ends in one publisher.
+
+They know no consumer and no view; what a consumer could not take is refused here, before it is sent.
+"""

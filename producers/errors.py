@@ -1,0 +1,61 @@
+"""Errors of the producers. Input that is refused before the send is a `bus.errors.RefusedError`.
+
+ProducerError
+├── SourceBusyError      another process publishes as the source now
+├── JournalError         the journal cannot be written or read: nothing goes out that it does not hold
+├── WrongJournalError    the journal is that of another source or of another topic
+├── TopicMissingError    the topic does not exist
+├── DivergedError        the log holds another event under one of our sequences: two publish as one source
+├── DeliveryError        the broker refuses an event for good; it stays in the journal
+└── ClosedError          the publisher is closed
+"""
+
+
+class ProducerError(Exception):
+    """Anything that the producers report to their callers."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
+
+class SourceBusyError(ProducerError):
+    """Another process publishes as this source; one at a time may, for its sequence is one."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h
+
+
+class JournalError(ProducerError):
+    """The journal cannot be written or read."""
+
+    exit_code = 74  # EX_IOERR of sysexits.h
+
+
+class WrongJournalError(ProducerError):
+    """The journal belongs to another source, or to a topic that is no more."""
+
+    exit_code = 78  # EX_CONFIG of sysexits.h
+
+
+class TopicMissingError(ProducerError):
+    """The record type's topic does not exist on the brokers."""
+
+    exit_code = 78
+
+
+class DivergedError(ProducerError):
+    """The log holds an event of our source that our journal does not know under that sequence."""
+
+
+class DeliveryError(ProducerError):
+    """The broker refuses an event for good; it and what follows stay in the journal."""
+
+
+class ClosedError(ProducerError):
+    """The publisher is closed, or its sender has stopped."""
