@@ -52,7 +52,8 @@ class CatalogueError(RegistryError):
 
     def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
         listed = "\n".join(f"  {mistake}" for mistake in mistakes)
-        super().__init__(f"the catalogue has {len(mistakes)} mistakes:\n{listed}")
+        counted = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        super().__init__(f"the catalogue has {counted}:\n{listed}")
         self.mistakes = mistakes
 
 

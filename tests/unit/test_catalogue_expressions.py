@@ -1,6 +1,15 @@
+from importlib.resources import files
+
 import pytest
 
-from registry.catalogue_expressions import AGGREGATES, EXPRESSION_CHARS_MAX, SCALARS, Use, read_expression
+from registry.catalogue_expressions import (
+    AGGREGATES,
+    EXPRESSION_CHARS_MAX,
+    NAMED_SCALARS,
+    SCALARS,
+    Use,
+    read_expression,
+)
 from registry.catalogue_kinds import ColumnType, column_type
 
 COLUMNS = {
@@ -175,9 +184,10 @@ def test_a_rule_may_not_divide():
     assert "write it as a multiplication" in problems("amount / 2 > 1", Use.RULE, {"": COLUMNS})
 
 
-def test_what_an_expression_may_use_is_documented_by_name():
-    for name in [*SCALARS, *AGGREGATES]:
-        assert name == name.lower()
+def test_the_guide_to_the_files_names_every_function_that_may_be_used():
+    guide = files("schemas").joinpath("README.md").read_text(encoding="utf-8")
+
+    assert [name for name in [*SCALARS, *NAMED_SCALARS, *AGGREGATES] if f"`{name}`" not in guide] == []
 
 
 @pytest.mark.parametrize(
