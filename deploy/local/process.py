@@ -17,6 +17,8 @@ LOG_LINES_QUOTED = 12
 LOG_LINES_READ = 400  # a Java trace and what it shuts down afterwards
 _TELLING = re.compile(r"\b(ERROR|FATAL|Caused by)\b")
 POLL_S = 0.05
+GROUP_POLL_S = 0.002
+GROUP_WAIT_S = 1  # where nobody reaps orphans, a group is never empty
 STOP_TIMEOUT_S = 20
 KILLED_WAIT_S = 5  # a killed process ends at once, unless its disk hangs
 
@@ -184,7 +186,10 @@ class ChildProcess:
     def _tidy(self) -> None:
         if self._is_tidy:
             return  # later the group's number may be another's
+        deadline = time.monotonic() + GROUP_WAIT_S
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+            while time.monotonic() < deadline:  # until the group is empty
+                os.killpg(self.pid, signal.SIGKILL)
+                time.sleep(GROUP_POLL_S)
         self._pid_file.unlink(missing_ok=True)
         self._is_tidy = True

@@ -1,25 +1,16 @@
-import shutil
-import tempfile
-from pathlib import Path
-
 import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from deploy.local.class_archive import ClassArchive
 from deploy.local.errors import StackError
+from deploy.local.jars import jar_folder
 from deploy.local.kafka import Broker, BrokerPorts
 from deploy.local.process import free_port
 from deploy.local.stack import Stack
 
 TOPIC = "kept"
-
-
-@pytest.fixture
-def folder():
-    place = Path(tempfile.mkdtemp(prefix="yekbar-stack-"))
-    yield place
-    shutil.rmtree(place)
 
 
 def send(bootstrap, value):
@@ -39,8 +30,9 @@ def receive(bootstrap):
     return message.value()
 
 
-def test_a_message_and_a_row_outlive_a_crash_of_both_parts(folder):
-    with Stack(folder) as stack:
+@pytest.mark.local_stack
+def test_a_message_and_a_row_outlive_a_crash_of_both_parts(data_folder):
+    with Stack(data_folder) as stack:
         first = stack.endpoints
         send(first.kafka_bootstrap, "یک‌بار".encode())
         with psycopg.connect(first.database_url) as connection:
@@ -48,7 +40,7 @@ def test_a_message_and_a_row_outlive_a_crash_of_both_parts(folder):
         stack.broker.kill()
         stack.postgres.kill()
 
-    with Stack(folder) as stack:
+    with Stack(data_folder) as stack:
         assert stack.endpoints == first
         assert receive(first.kafka_bootstrap).decode() == "یک‌بار"
         with psycopg.connect(first.database_url) as connection:
@@ -57,11 +49,12 @@ def test_a_message_and_a_row_outlive_a_crash_of_both_parts(folder):
     assert not stack.postgres.is_running
 
 
-def test_a_part_that_cannot_start_is_reported_with_its_last_log_lines(stack, folder):
+@pytest.mark.local_stack
+def test_a_part_that_cannot_start_is_reported_with_its_last_log_lines(stack, data_folder):
     taken = int(stack.endpoints.kafka_bootstrap.rpartition(":")[2])
 
     with pytest.raises(StackError, match=r"(?s)Kafka broker ended with code.*in use"):
-        Broker(folder / "kafka", BrokerPorts(client=taken, controller=free_port())).start()
+        Broker(data_folder / "kafka", BrokerPorts(client=taken, controller=free_port())).start()
 
 
 def test_each_test_has_a_database_of_its_own(database_url):
@@ -69,3 +62,19 @@ def test_each_test_has_a_database_of_its_own(database_url):
         tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
 
     assert tables == (0,)
+
+
+@pytest.mark.local_stack
+def test_a_broker_starts_without_a_class_archive_that_no_java_can_use(data_folder, monkeypatch, tmp_path):
+    jars = jar_folder()
+    monkeypatch.setenv("YEKBAR_CACHE", str(tmp_path))
+    (tmp_path / "kafka").symlink_to(jars)
+    broker = Broker(data_folder, BrokerPorts(client=free_port(), controller=free_port()))
+    monkeypatch.setattr(ClassArchive, "make_from", lambda self, _: self._place.write_bytes(b"no archive"))
+    broker.start()  # leaves what no Java can use
+    broker.stop()
+
+    broker.start()
+
+    assert broker.is_running
+    broker.stop()
