@@ -1,25 +1,42 @@
 """The schema registry as its users see it: ours or any Confluent-compatible one by URL, and a twin in memory."""
 
 import json
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
-from confluent_kafka.schema_registry.error import SchemaRegistryError
-from httpx2 import HTTPError
+from confluent_kafka.schema_registry.error import OAuthTokenError, SchemaRegistryError
+from httpx2 import HTTPError, InvalidURL
 
-from registry.errors import IncompatibleError, RegistryUnavailableError, UnknownSchemaError
+from registry.avro_identity import compact, identity
+from registry.errors import (
+    ContractError,
+    IncompatibleError,
+    RegistryError,
+    RegistryUnavailableError,
+    UnknownSchemaError,
+)
 
 NOT_FOUND = 404
+TIMEOUT = 408
 CONFLICT = 409
+UNPROCESSABLE = 422
+TOO_MANY = 429
 SERVER_ERROR = 500
+
+# A call ends within twice the timeout and one wait, also when the service takes calls and never answers.
+TIMEOUT_S = 5
+RETRIES = 1
+RETRY_WAIT_MS = 200
 
 
 class SchemaRegistry(Protocol):
     """Schemas by id, and the ids of a subject name. Every call may raise RegistryUnavailableError."""
 
     def register(self, subject_name: str, schema: Mapping[str, Any]) -> int:
-        """The schema's id under a subject name, given to it now or before. Raises IncompatibleError."""
+        """The schema's id under a subject name, given to it now or before. Raises IncompatibleError, ContractError."""
 
     def schema(self, schema_id: int) -> dict[str, Any]:
         """The schema of an id. Raises UnknownSchemaError."""
@@ -33,40 +50,64 @@ class ConfluentSchemaRegistry:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._client = SchemaRegistryClient({"url": url, "max.retries": 1})
+        self._client = SchemaRegistryClient(
+            {
+                "url": url,
+                "timeout": TIMEOUT_S,
+                "max.retries": RETRIES,
+                "retries.wait.ms": RETRY_WAIT_MS,
+                "retries.max.wait.ms": RETRY_WAIT_MS,
+            }
+        )
+        # Who lets the registry go lets its connections go, at the latest when the process ends.
+        self.close = weakref.finalize(self, self._client.close)
 
     def register(self, subject_name: str, schema: Mapping[str, Any]) -> int:
         """See SchemaRegistry."""
-        try:
+        with self._translated(f"subject name '{subject_name}'"):
             return int(self._client.register_schema(subject_name, Schema(json.dumps(schema), "AVRO")))
-        except (SchemaRegistryError, HTTPError, OSError) as exc:
-            raise self._translated(exc, f"subject name '{subject_name}'") from exc
 
     def schema(self, schema_id: int) -> dict[str, Any]:
         """See SchemaRegistry."""
-        try:
-            text = self._client.get_schema(schema_id).schema_str
-        except (SchemaRegistryError, HTTPError, OSError) as exc:
-            raise self._translated(exc, f"schema id {schema_id}") from exc
-        parsed: dict[str, Any] = json.loads(text or "null")
-        return parsed
+        with self._translated(f"schema id {schema_id}"):
+            parsed: dict[str, Any] = json.loads(self._client.get_schema(schema_id).schema_str or "")
+            return parsed
 
     def subject_names(self, schema_id: int) -> frozenset[str]:
         """See SchemaRegistry."""
-        try:
-            versions = self._client.get_schema_versions(schema_id)
-        except (SchemaRegistryError, HTTPError, OSError) as exc:
-            raise self._translated(exc, f"schema id {schema_id}") from exc
-        return frozenset(str(version.subject) for version in versions)
+        with self._translated(f"schema id {schema_id}"):
+            return frozenset(str(version.subject) for version in self._client.get_schema_versions(schema_id))
 
-    def _translated(self, exc: Exception, asked: str) -> Exception:
-        status = exc.http_status_code if isinstance(exc, SchemaRegistryError) else SERVER_ERROR
+    @contextmanager
+    def _translated(self, asked: str) -> Iterator[None]:
+        try:
+            yield
+        except SchemaRegistryError as exc:
+            raise self._refusal(exc, asked) from exc
+        except (HTTPError, InvalidURL, OAuthTokenError, OSError) as exc:
+            raise self._unavailable(asked, type(exc).__name__) from exc
+        except (AttributeError, LookupError, TypeError, ValueError) as exc:
+            # The client takes the answer for what a registry would say; another service says something else.
+            raise RegistryError(
+                f"what answers at {self._url} for {asked} does not speak the schema registry API",
+                remedy="check SCHEMA_REGISTRY_URL",
+            ) from exc
+
+    def _refusal(self, exc: SchemaRegistryError, asked: str) -> RegistryError:
+        status, said = exc.http_status_code, exc.error_message
+        if status >= SERVER_ERROR or status in (TIMEOUT, TOO_MANY):
+            return self._unavailable(asked, f"status {status}, {said}")
         if status == NOT_FOUND:
             return UnknownSchemaError(f"the schema registry knows no {asked}", remedy="run 'yekbar catalogue apply'")
         if status == CONFLICT:
-            return IncompatibleError(f"the schema registry refuses the schema for {asked}: {exc}")
+            return IncompatibleError(f"the schema registry refuses the schema for {asked}: {said}")
+        if status == UNPROCESSABLE:
+            return ContractError(f"the schema registry refuses the schema for {asked}: {said}")
+        return RegistryError(f"the schema registry refuses {asked} with status {status}: {said}")
+
+    def _unavailable(self, asked: str, why: str) -> RegistryUnavailableError:
         return RegistryUnavailableError(
-            f"the schema registry at {self._url} does not answer for {asked}: {type(exc).__name__}",
+            f"the schema registry at {self._url} does not answer for {asked}: {why}",
             remedy="check SCHEMA_REGISTRY_URL, or start one with 'yekbar registry'",
         )
 
@@ -81,9 +122,8 @@ class InMemorySchemaRegistry:
 
     def register(self, subject_name: str, schema: Mapping[str, Any]) -> int:
         """See SchemaRegistry."""
-        text = json.dumps(schema, sort_keys=True)
-        schema_id = self._ids.setdefault(text, len(self._ids) + 1)
-        self._schemas[schema_id] = text
+        schema_id = self._ids.setdefault(compact(identity(dict(schema))), len(self._ids) + 1)
+        self._schemas.setdefault(schema_id, compact(dict(schema)))
         self._subject_names.setdefault(schema_id, set()).add(subject_name)
         return schema_id
 
