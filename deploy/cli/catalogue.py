@@ -94,7 +94,7 @@ def apply(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"in_force": _counts(wiring.catalogue)})
     else:
-        print_table(_title("In force", wiring.catalogue.title), ["what", "how many"], _counts(wiring.catalogue).items())
+        print_table("In force", ["what", "how many"], _counts(wiring.catalogue).items())
 
 
 def _list(catalogue: Catalogue, *, as_json: bool) -> None:
