@@ -4,7 +4,7 @@ The same rules as `producers.validation` says for one change; those of the envel
 expressions that consumers evaluate. A refused row is told by its index, never by a value.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from bus.reasons import Reason
 from producers.columns import KINDS, Layout
 from producers.subjects import Subjects
 from producers.validation import refused
-from registry.contracts import RecordType, Severity
+from registry.contracts import QualityRule, RecordType, Severity
 from registry.quality import Gate
 
 NATIONAL_ID = "national_id"
@@ -63,14 +63,14 @@ Broken = tuple[Reason, str, pl.Expr]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """`events` are in the layout of the record type, with the column `row`; `refused` has REFUSED_COLUMNS."""
+    """`events` are in the layout of the record type, with their `row` and all doubts; `refused` has REFUSED_COLUMNS."""
 
     events: pl.DataFrame
     refused: pl.DataFrame
 
 
 class Desk:
-    """Checks frames of changes to records of one type, and flags what its rules doubt."""
+    """Checks frames of changes to records of one type."""
 
     def __init__(self, record_type: RecordType, subjects: Subjects) -> None:
         self.layout = Layout(record_type)
@@ -105,43 +105,28 @@ class Desk:
             ).alias(_LABEL)
         ).with_row_index(ROW)
         good = labelled.filter(pl.col(_LABEL).is_null()).select(ROW, *self.layout.types)
-        by_rule = self.broken_rules(good)
-        bad = [_told(labelled.filter(pl.col(_LABEL).is_not_null())), by_rule]
-        kept = good.join(by_rule, on=ROW, how="anti", maintain_order="left") if by_rule.height else good
-        return Checked(events=kept, refused=pl.concat(bad).sort(ROW))
+        judged = self.judge(good)
+        bad = _told(labelled.filter(pl.col(_LABEL).is_not_null()))
+        return Checked(events=judged.events, refused=pl.concat([bad, judged.refused]).sort(ROW))
 
-    def broken_rules(self, events: pl.DataFrame) -> pl.DataFrame:
-        """The rows of events that break a quality rule that refuses, with REFUSED_COLUMNS; the first rule counts."""
-        if not self._refusing:
-            return pl.DataFrame(schema=REFUSED_COLUMNS)
+    def judge(self, events: pl.DataFrame) -> Checked:
+        """The events by the quality rules: those that may be sent, with what is doubted, and those that may not.
+
+        Events are in the layout of the record type, with the column `row`. The first rule that refuses counts.
+        """
+        none = pl.DataFrame(schema=REFUSED_COLUMNS)
         masks = self._gate.broken(events)
-        first = pl.coalesce(pl.when(pl.col(rule.id)).then(pl.lit(rule.id)) for rule in self._refusing)
-        fields = {rule.id: rule.field for rule in self._refusing}
-        return (
-            masks.select(events[ROW].cast(pl.Int64), first.alias("rule"))
-            .filter(pl.col("rule").is_not_null())
-            .select(
-                ROW,
-                pl.col("rule").replace_strict(fields, return_dtype=pl.String).alias("field"),
-                pl.lit(str(Reason.QUALITY_RULE)).alias("reason"),
-                "rule",
-            )
+        broken = {name for name in masks.columns if masks[name].any()}
+        doubting = [rule for rule in self._flagging if rule.id in broken]
+        refusing = [rule for rule in self._refusing if rule.id in broken]
+        if doubting:
+            events = events.with_columns(_doubted(masks, doubting))
+        if not refusing:
+            return Checked(events=events, refused=none)
+        is_refused = masks.select(pl.any_horizontal(rule.id for rule in refusing)).to_series()
+        return Checked(
+            events=events.filter(~is_refused), refused=_first_broken(events[ROW], masks, refusing).filter(is_refused)
         )
-
-    def flagged(self, events: pl.DataFrame) -> pl.DataFrame:
-        """The events with the fields under investigation that the flagging rules doubt."""
-        if not self._flagging:
-            return events
-        masks = self._gate.broken(events)
-        doubts = [rule for rule in self._flagging if masks[rule.id].any()]
-        if not doubts:
-            return events
-        doubted = [
-            pl.when(masks[rule.id]).then(pl.lit([rule.field])).otherwise(pl.lit([], pl.List(pl.String)))
-            for rule in doubts
-        ]
-        both = pl.concat_list("under_investigation", *doubted).list.unique(maintain_order=True)
-        return events.with_columns(both.alias("under_investigation"))
 
     def _typed(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         """Every column that there may be in its type, and the columns where some value has no place in that type."""
@@ -266,4 +251,27 @@ def _told(labelled: pl.DataFrame) -> pl.DataFrame:
         parts.struct.field("field_0").alias("field"),
         parts.struct.field("field_1").alias("reason"),
         pl.lit("").alias("rule"),
+    )
+
+
+def _doubted(masks: pl.DataFrame, rules: Sequence[QualityRule]) -> pl.Expr:
+    """The fields under investigation, with those that rules doubt."""
+    doubts = [
+        pl.when(masks[rule.id]).then(pl.lit([rule.field])).otherwise(pl.lit([], pl.List(pl.String))) for rule in rules
+    ]
+    both = pl.concat_list("under_investigation", *doubts).list.unique(maintain_order=True)
+    return both.alias("under_investigation")
+
+
+def _first_broken(rows: pl.Series, masks: pl.DataFrame, rules: Sequence[QualityRule]) -> pl.DataFrame:
+    """For each row the first of the rules that it breaks, with REFUSED_COLUMNS."""
+
+    def first(said: Callable[[QualityRule], str]) -> pl.Expr:
+        return pl.coalesce(pl.when(pl.col(rule.id)).then(pl.lit(said(rule))) for rule in rules)
+
+    return masks.select(
+        rows.cast(pl.Int64).alias(ROW),
+        first(lambda rule: rule.field).alias("field"),
+        pl.lit(str(Reason.QUALITY_RULE)).alias("reason"),
+        first(lambda rule: rule.id).alias("rule"),
     )

@@ -2,13 +2,16 @@
 
 The mirror of `bus.columns.Decoder`, and it takes that decoder's columns. Each field becomes one or more columns of
 bytes (Avro 1.12 specification, binary encoding), looked up in small tables; one join then makes each event's value.
-A null column entry is no bytes at all, so the fields of an absent body vanish by themselves.
+A null column entry is no bytes at all, so the fields of an absent body vanish by themselves. A handful of events is
+faster one by one, with fastavro: the bytes are the same.
 """
 
+import io
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+import fastavro
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +19,9 @@ import pyarrow.compute as pc
 from bus.columns import HAS_BODY
 from bus.framing import frame
 from producers.avro_coding import counted, varint
+from producers.columns import KINDS
 
+HANDFUL = 40  # events; from about here on columns are faster
 GROUP_BITS = 14  # two bytes of Avro's variable-length coding
 GROUP_SIZE = 1 << GROUP_BITS
 BINARY = pa.large_binary()
@@ -40,9 +45,13 @@ class Encoder:
         assert tuple(fields)[: len(_STAMPED)] == _STAMPED, "the envelope begins with what identifies an event"
         self._envelope = {name: fields[name] for name in fields if name not in _STAMPED}
         self._body = {field["name"]: field["type"] for field in body["fields"]}
+        following = [field for field in event_schema["fields"] if field["name"] not in _STAMPED]
+        self._following = fastavro.parse_schema({"type": "record", "name": "Following", "fields": following})
 
     def contents(self, events: pl.DataFrame) -> pa.LargeBinaryArray:
         """All that follows the sequence in each event's value."""
+        if events.height <= HANDFUL:
+            return pa.array([self._content(row) for row in events.iter_rows(named=True)], BINARY)
         has_body = arrow_of(events[HAS_BODY])
         parts: list[Part] = []
         for name, avro_type in self._envelope.items():
@@ -54,6 +63,14 @@ class Encoder:
             _hold_no_null_where_none_may_be(name, avro_type, column, has_body)
             parts += avro_parts(avro_type, column, presence=presence)
         return joined(parts)
+
+    def _content(self, row: Mapping[str, Any]) -> bytes:
+        record = {name: row[name] for name in self._envelope}
+        record["change_kind"] = KINDS[row["change_kind"]]
+        record["body"] = {name: row[name] for name in self._body} if row[HAS_BODY] else None
+        stream = io.BytesIO()
+        fastavro.schemaless_writer(stream, self._following, record)
+        return stream.getvalue()
 
     def values(self, event_ids: Iterable[bytes], first_sequence: int, contents: pa.LargeBinaryArray) -> list[bytes]:
         """The framed values of the events, in sequence from `first_sequence`."""

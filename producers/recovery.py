@@ -4,7 +4,7 @@ A publisher that was killed does not know which of its events the broker took: a
 and sending all of them again would write some of them twice. The log knows.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -99,7 +99,8 @@ def unsent(journal: Journal, tail: LogTail, source: str) -> list[Promise]:
     Promises that the log holds whole leave the journal; what the log alone knows of the source is learnt from it.
     """
     promises = journal.promises()
-    missing = {one.first_sequence + place: value for one in promises for place, value in enumerate(one.values)}
+    promised = {one.first_sequence + place: value for one in promises for place, value in enumerate(one.values)}
+    missing = set(promised)
     first_unknown = journal.next_sequence()
     learnt: list[bytes] = []
     last = first_unknown - 1
@@ -107,11 +108,12 @@ def unsent(journal: Journal, tail: LogTail, source: str) -> list[Promise]:
         if event.sequence >= first_unknown:
             last = max(last, event.sequence)
             learnt += [event.event_id] if _is_content_id(event.event_id) else []
-        elif missing.pop(event.sequence, event.value) != event.value:
+        elif promised.get(event.sequence, event.value) != event.value:
             raise DivergedError(
                 f"the log holds another event under sequence {event.sequence} of source '{source}'",
                 remedy="two publish as one source: give each a source and a journal of its own",
             )
+        missing.discard(event.sequence)
         if len(learnt) >= LEARNT_TOGETHER_MAX:
             journal.learn(last + 1, learnt)
             learnt = []
@@ -122,7 +124,7 @@ def unsent(journal: Journal, tail: LogTail, source: str) -> list[Promise]:
     return [part for _, part in parts if part is not None]
 
 
-def _part(promise: Promise, missing: Mapping[int, bytes]) -> Promise | None:
+def _part(promise: Promise, missing: Collection[int]) -> Promise | None:
     """What of a promise is missing; None when nothing is."""
     places = [place for place in range(len(promise.values)) if promise.first_sequence + place in missing]
     if not places:

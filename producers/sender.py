@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ from bus.kafka import KafkaConnection, admin, bus_error, producer
 from producers.encoding import Encoder
 from producers.errors import ClosedError, DeliveryError, TopicMissingError
 from producers.journal import Journal, Kept, Promise
+from producers.preparation import Batch
 from producers.recovery import LogTail, unsent
 
 IN_FLIGHT_EVENTS_MAX = 50_000
@@ -42,19 +42,6 @@ AWAITED_AFTER_S = 5.0  # silence of the broker beyond it is told, and told again
 
 log = structlog.get_logger()
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Events that are encoded but for what they get as they are sent.
-
-    `is_remembered`: their ids are made from content, and what was published before is left out.
-    """
-
-    keys: Sequence[bytes]
-    event_ids: Sequence[bytes]
-    contents: Any  # a pyarrow array of bytes
-    is_remembered: bool = False
 
 
 class Flight:

@@ -39,7 +39,8 @@ from producers.errors import (
 )
 from producers.journal import MemoryJournal
 from producers.journal_file import SqliteJournal
-from producers.publisher import VALUE_BYTES_MAX, Publisher
+from producers.preparation import VALUE_BYTES_MAX
+from producers.publisher import Publisher
 from registry.client import InMemorySchemaRegistry
 from registry.composition import event_schema
 from registry.contracts import QualityRule, RecordType, Severity

@@ -387,6 +387,6 @@ def test_a_rule_that_flags_puts_its_field_under_investigation():
     ended = replace(CHANGE, change_kind=ChangeKind.CEASED, body=None)
     desk = Desk(ruled, subjects())
 
-    flagged = desk.flagged(desk.check(frame_of([CHANGE, doubtful, ended], ruled), now=NOW).events)
+    checked = desk.check(frame_of([CHANGE, doubtful, ended], ruled), now=NOW)
 
-    assert flagged["under_investigation"].to_list() == [[], ["note", "area", "share"], []]
+    assert checked.events["under_investigation"].to_list() == [[], ["note", "area", "share"], []]

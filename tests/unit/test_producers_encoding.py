@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bus.columns import Decoder
 from bus.envelope import ChangeKind, Event
 from bus.framing import frame
-from producers.encoding import Encoder
+from producers.encoding import HANDFUL, Encoder
 from registry.composition import event_schema
 from registry.contracts import RecordType
 
@@ -112,9 +112,11 @@ def written(event, sequence):
     return frame(SCHEMA_ID) + stream.getvalue()
 
 
-@given(st.lists(EVENTS, min_size=1, max_size=6), st.sampled_from([1, 60, 8190, 2**27 - 2, 2**40]))
-@settings(max_examples=150, deadline=None)
-def test_what_is_encoded_in_columns_is_byte_for_byte_what_another_library_writes(decoder, encoder, events, first):
+@pytest.mark.parametrize("copies", [1, HANDFUL + 1], ids=["a handful", "many"])
+@given(some=st.lists(EVENTS, min_size=1, max_size=6), first=st.sampled_from([1, 60, 8190, 2**27 - 2, 2**40]))
+@settings(max_examples=100, deadline=None)
+def test_what_is_encoded_is_byte_for_byte_what_another_library_writes(decoder, encoder, copies, some, first):
+    events = some * copies
     columns = in_columns(decoder, events)
 
     values = encoder.values([event.event_id.bytes for event in events], first, encoder.contents(columns))
@@ -150,7 +152,7 @@ def example():
 
 
 def test_a_null_where_none_may_be_never_becomes_bytes(decoder, encoder):
-    columns = in_columns(decoder, [example()]).with_columns(word=pl.lit(None, pl.String))
+    columns = in_columns(decoder, [example()] * (HANDFUL + 1)).with_columns(word=pl.lit(None, pl.String))
 
     with pytest.raises(AssertionError, match="'word'"):
         encoder.contents(columns)
