@@ -1,0 +1,170 @@
+import io
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from uuid import UUID, uuid4
+
+import fastavro
+import polars as pl
+import psycopg
+import pytest
+from confluent_kafka.admin import NewTopic
+
+from bus.envelope import ChangeKind, Event
+from bus.framing import frame
+from bus.kafka import admin, kafka_connection, producer
+from bus.topics import RECORD_TOPIC_SETTINGS, event_subject_name, records_topic
+from consumers.audit.diff import diff
+from consumers.audit.log import Log, Stretch
+from consumers.materializer.apply import apply, encode
+from consumers.materializer.check import Checker
+from consumers.materializer.positions import Move, advance, create_positions, take_over
+from consumers.quarantine import PutAside, create_quarantine, put_aside
+from consumers.views import create_views
+from registry.client import InMemorySchemaRegistry
+from registry.composition import event_schema
+from registry.contracts import RecordType
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+PARTITIONS = 2
+BODY = {
+    "type": "record",
+    "name": "Holding",
+    "fields": [
+        {"name": "word", "type": "string"},
+        {"name": "share", "type": ["null", "double"], "default": None},
+        {"name": "tags", "type": {"type": "array", "items": "string"}},
+    ],
+}
+
+
+class AuditedBus:
+    """One record type on a real topic, with a view that is kept by the write path's own parts."""
+
+    def __init__(self, bootstrap, connection, record_type_id):
+        self.record_type = RecordType(
+            id=record_type_id,
+            agency=record_type_id.partition(".")[0],
+            title={},
+            body=BODY,
+            record_key_field="word",
+            fields=(),
+            rules=(),
+            freshness=timedelta(days=1),
+            heartbeat=timedelta(minutes=1),
+        )
+        self.topic = records_topic(record_type_id)
+        self.kafka = kafka_connection(bootstrap)
+        self.connection = connection
+        self.registry = InMemorySchemaRegistry()
+        self.schema = event_schema(self.record_type)
+        self.schema_id = self.registry.register(event_subject_name(self.topic), self.schema)
+        self.log = Log(self.kafka)
+        self._writer = fastavro.parse_schema(self.schema)
+        self._producer = producer(self.kafka)
+        self._read_to = dict.fromkeys(range(PARTITIONS), 0)
+
+    @property
+    def checker(self):
+        return Checker(self.record_type, self.registry)
+
+    def create(self):
+        topic = NewTopic(self.topic, PARTITIONS, 1, config=dict(RECORD_TOPIC_SETTINGS))
+        client = admin(self.kafka)  # kept until the answer is there
+        client.create_topics([topic])[self.topic].result(30)
+        create_views(self.connection, self.record_type)
+        create_positions(self.connection)
+        create_quarantine(self.connection)
+
+    def event(self, event_id=None, *, word="واژه", share=None, **said):
+        """An event that may stand; an annulment has no body."""
+        kind = said.get("change_kind", ChangeKind.CREATED)
+        defaults = {
+            "event_id": event_id or uuid4(),
+            "source": "some-agency/outbox-1",
+            "sequence": 1,
+            "change_kind": kind,
+            "subject": UUID(int=7),
+            "record_key": word,
+            "effective_from": START,
+            "recorded_at": START,
+            "body": None if kind is ChangeKind.ANNULLED else {"word": word, "share": share, "tags": ["یک", ""]},
+        }
+        return Event(**{**defaults, **said})
+
+    def value(self, event):
+        stream = io.BytesIO()
+        fastavro.schemaless_writer(stream, self._writer, event.to_avro())
+        return frame(self.schema_id) + stream.getvalue()
+
+    def send(self, *events):
+        self.send_bytes(*((event.subject.bytes, self.value(event)) for event in events))
+
+    def send_bytes(self, *messages, partition=-1):
+        for key, value in messages:
+            self._producer.produce(self.topic, key=key, value=value, partition=partition)
+        assert self._producer.flush(30) == 0
+
+    def materialize(self, cuts=()):
+        """Applies what waits in the log, in batches that are cut where it is said."""
+        bounds = self.log.bounds(self.topic)
+        rest = {partition: Stretch(self._read_to[partition], bounds[partition].stop) for partition in bounds}
+        for arrived in self.log.read(self.topic, rest):
+            checked = self.checker.check(arrived)
+            edges = sorted({0, len(arrived.values), *(cut for cut in cuts if cut < len(arrived.values))})
+            for start, end in pairwise(edges):
+                self._apply(arrived, checked, range(start, end))
+        self._read_to = {partition: stretch.stop for partition, stretch in rest.items()}
+
+    def _apply(self, arrived, checked, rows):
+        events = checked.events.filter(pl.col("row").is_in(list(rows)) & pl.col("reason").is_null())
+        refused = {
+            (arrived.partitions[one.row], arrived.positions[one.row]): one.reason
+            for one in checked.refused
+            if one.row in rows
+        }
+        with self.connection.transaction():
+            if events.height:
+                refused |= apply(self.connection, self.record_type, encode(self.record_type, events)).refused
+            for place, reason in refused.items():
+                self.quarantine(place, reason)
+            self._advance(arrived, rows)
+
+    def quarantine(self, place, reason):
+        entry = PutAside(
+            partition=place[0],
+            position=place[1],
+            reason=reason,
+            detail="",
+            known_at=START,
+            key=None,
+            value=None,
+            headers=(),
+        )
+        put_aside(self.connection, view=self.record_type.id, topic=self.topic, events=[entry])
+
+    def _advance(self, arrived, rows):
+        for partition in {arrived.partitions[row] for row in rows}:
+            last = max(arrived.positions[row] for row in rows if arrived.partitions[row] == partition)
+            owned = take_over(
+                self.connection, view=self.record_type.id, topic=self.topic, topic_id="1", partition=partition
+            )
+            advance(self.connection, [Move(owned=owned, next_position=last + 1, known_at=START)])
+
+    def diff(self, limit=100):
+        return diff(self.log, self.connection, self.checker, limit=limit)
+
+    def facts(self, place=None):
+        query = f'SELECT * FROM "{place or self.record_type.id}".facts ORDER BY partition, position'
+        return self.connection.execute(query).fetchall()
+
+    def positions(self):
+        return self.connection.execute("SELECT * FROM yekbar.positions ORDER BY view, partition").fetchall()
+
+
+@pytest.fixture
+def bus(stack, database_url):
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        made = AuditedBus(stack.endpoints.kafka_bootstrap, connection, f"audited-{uuid4().hex[:8]}.holding")
+        with made.log:
+            made.create()
+            yield made
