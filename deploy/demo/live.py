@@ -1,0 +1,137 @@
+"""The bus at work while the story is told: views that follow the log, and the evidence API in a process of its own."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from consumers.evidence.settings import VARIABLES
+from consumers.materializer.run import Progress, ProgressMeter
+from deploy.development_issuer import DevelopmentIssuer
+from deploy.local.process import ChildProcess, free_port
+from deploy.serving import issuer_folder
+from deploy.wiring import Wiring
+
+CATCH_UP_TIMEOUT_S = 300
+YEKBAR = (sys.executable, "-m", "deploy.cli.main")
+START_TIMEOUT_S = 60
+ASK_TIMEOUT_S = 10
+POLL_S = 0.02
+
+
+class LateError(Exception):
+    """The views did not catch up in time."""
+
+    exit_code = 1
+
+
+class UnansweredError(Exception):
+    """The evidence API answered with neither evidence nor a denial."""
+
+    exit_code = 1
+
+
+class LiveViews:
+    """The materializer as a child process, and how far the views are."""
+
+    def __init__(self, wiring: Wiring, environment: Mapping[str, str], workers: int) -> None:
+        self._wiring = wiring
+        self._environment = environment
+        self._workers = workers
+        self._process: ChildProcess | None = None
+
+    def start(self) -> None:
+        """Returns at once; the workers begin to read."""
+        self._process = ChildProcess(
+            "the materializer",
+            [*YEKBAR, "materialize", "--workers", str(self._workers)],
+            log=Path(self._environment["YEKBAR_DATA"]) / "materializer.log",
+            environment=_environment(self._environment),
+        )
+
+    def wait_until_caught_up(self, on_progress: Callable[[Progress], None] = lambda _: None) -> Progress:
+        """Returns when the views hold all that the log holds. Raises LateError, and PartDiedError with its log."""
+        record_types = tuple(self._wiring.catalogue.record_types.values())
+        meter = ProgressMeter(self._wiring.kafka, self._wiring.settings.database_url, record_types)
+        deadline = time.monotonic() + CATCH_UP_TIMEOUT_S
+        while True:
+            progress = meter.read()
+            on_progress(progress)
+            if progress.lag == 0:
+                return progress
+            self._pause(deadline, f"the views lack {progress.lag} events")
+
+    def wait_until_read_to(self, instant: datetime) -> None:
+        """Returns when every view vouches that it has all that the bus had at an instant."""
+        deadline = time.monotonic() + CATCH_UP_TIMEOUT_S
+        with self._wiring.database() as connection:
+            while True:
+                row = connection.execute("SELECT min(caught_up_at) FROM yekbar.positions").fetchone()
+                if row is not None and row[0] is not None and row[0] >= instant:
+                    return
+                self._pause(deadline, "the views do not say that they are level with the log")
+
+    def _pause(self, deadline: float, state: str) -> None:
+        assert self._process is not None
+        self._process.check_alive()
+        if time.monotonic() > deadline:
+            raise LateError(f"{state} after {CATCH_UP_TIMEOUT_S} s")
+        time.sleep(POLL_S)
+
+    def stop(self) -> None:
+        """Ends the workers in order."""
+        if self._process is not None:
+            self._process.stop()
+
+
+class EvidenceApi:
+    """The evidence API as a child process, and requests to it over HTTP."""
+
+    def __init__(self, wiring: Wiring, environment: Mapping[str, str]) -> None:
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        self._issuer = DevelopmentIssuer(folder=issuer_folder(environment), mode=wiring.settings.mode)
+        folder = Path(environment["YEKBAR_DATA"])
+        self._process = ChildProcess(
+            "the evidence API",
+            [*YEKBAR, "serve", "--port", str(port)],
+            log=folder / "evidence.log",
+            environment=_environment(environment),
+        )
+        self._client = httpx2.Client(base_url=self.url, timeout=ASK_TIMEOUT_S)
+
+    def wait_until_ready(self) -> None:
+        """Returns when it answers. Raises StackError."""
+        self._process.wait_until(self._answers, timeout_s=START_TIMEOUT_S)
+
+    def _answers(self) -> bool:
+        try:
+            return self._client.get("/v1/procedures").status_code == httpx2.codes.OK
+        except httpx2.HTTPError:
+            return False
+
+    def ask(self, agency: str, asked: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """The status and the body of the answer, or of the denial, to an agency's request. Raises UnansweredError."""
+        token = self._issuer.token({"sub": agency, "agency": agency})
+        response = self._client.post(
+            "/v1/evidence",
+            json={name: value for name, value in asked.items() if value is not None},
+            headers={"authorization": f"Bearer {token}"},
+        )
+        answer: dict[str, Any] = response.json()
+        if "requirements" not in answer:
+            raise UnansweredError(f"the evidence API answered {response.status_code}: {answer.get('title')}")
+        return response.status_code, answer
+
+    def stop(self) -> None:
+        """Ends the process in order."""
+        self._client.close()
+        self._process.stop()
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a child; what our own environment says of other catalogues and issuers is left out."""
+    return {**dict.fromkeys((*VARIABLES, "YEKBAR_CATALOGUE"), ""), **settings}

@@ -1,0 +1,109 @@
+"""The scene: all that a step of the story works with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from deploy.demo.live import EvidenceApi, LiveViews
+from deploy.demo.offices import Office
+from deploy.demo.population import Population
+from deploy.demo.stage import Stage, Stopwatch
+from deploy.demo.systems import System
+from deploy.wiring import Wiring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the evidence API answered to one request."""
+
+    status: int
+    body: Mapping[str, Any]
+    seconds: float
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every requirement is met."""
+        return bool(self.body.get("is_complete"))
+
+    def requirement(self, name: str) -> Mapping[str, Any]:
+        """How one requirement stands."""
+        found: Mapping[str, Any] = next(one for one in self.body["requirements"] if one["requirement"] == name)
+        return found
+
+    @property
+    def pieces(self) -> list[Mapping[str, Any]]:
+        """Every piece of evidence in the answer."""
+        return [piece for one in self.body["requirements"] for piece in one["evidence"]]
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """The parts of a running demonstration; `asked_about_hero` are the access records of requests about the hero."""
+
+    stage: Stage
+    wiring: Wiring
+    folder: Path
+    population: Population
+    systems: tuple[System, ...]
+    views: LiveViews
+    api: EvidenceApi
+    asked_about_hero: list[UUID] = field(default_factory=list)
+
+    @cached_property
+    def offices(self) -> Mapping[str, Office]:
+        """The office of each record type."""
+        folder = self.folder / "journals"
+        return {
+            table.record_type: Office(system, table, self.wiring, folder)
+            for system in self.systems
+            for table in system.tables
+        }
+
+    @property
+    def hero(self) -> UUID:
+        """The pseudonym that stands for the hero on topics and in views."""
+        return self.wiring.pseudonymizer.subject(self.population.hero.national_id)
+
+    def act(self, name: str, record_type: str, **said: Any) -> Any:
+        """Somebody does something in an agency's own database; gives the first value that comes back."""
+        statement = files("deploy.demo").joinpath("acts", f"{name}.sql").read_text(encoding="utf-8")
+        with psycopg.connect(self.offices[record_type].url) as connection:
+            row = connection.execute(
+                statement.encode(), {"national_id": self.population.hero.national_id, "day": self.today, **said}
+            )
+            return row.fetchone()[0] if row.description else None  # type: ignore[index]  # RETURNING gives a row
+
+    def publish_and_wait(self, record_type: str) -> float:
+        """What is new at an office is published and gets into the views; the seconds that took."""
+        watch = Stopwatch()
+        self.offices[record_type].publish_new()
+        self.views.wait_until_caught_up()
+        return watch.seconds
+
+    def ask(self, agency: str, procedure: str, national_id: str | None = None, **asked: Any) -> Answer:
+        """An agency asks about the hero, or about somebody else."""
+        person = national_id or self.population.hero.national_id
+        watch = Stopwatch()
+        said = {"procedure": procedure, "national_id": person, "case_reference": "1405/128/7", **asked}
+        status, body = self.api.ask(agency, said)
+        seconds = watch.seconds
+        if national_id is None and "access_id" in body:
+            self.asked_about_hero.append(UUID(body["access_id"]))
+        return Answer(status=status, body=body, seconds=seconds)
+
+    @property
+    def today(self) -> Any:
+        """The day that counts as today."""
+        return self.population.nation.today
+
+
+def now() -> datetime:
+    """This instant, as the log says it."""
+    return datetime.now(UTC)
