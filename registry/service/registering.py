@@ -11,6 +11,8 @@ from registry.service.settings import is_normalizing, level_of, mode_of
 from registry.service.store import Store, Tables, Version
 from registry.service.versions import NUMBER_MAX, alive, next_number
 
+PROBLEMS_TOLD_MAX = 50  # of one schema, in one answer
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -119,7 +121,10 @@ def _problems(tables: Tables, subject: str, schema: CheckedSchema, versions: Seq
         stored = tables.schema_of(version)
         earlier = avro_text(tables, stored.text, stored.references)
         found += [f"version {version.number}: {problem}" for problem in incompatibilities(new, [earlier], level)]
-    return (*found, f"{{compatibility: '{level}'}}") if found else ()
+    if not found:
+        return ()
+    left_out = [f"and {len(found) - PROBLEMS_TOLD_MAX} more"] if len(found) > PROBLEMS_TOLD_MAX else []
+    return (*found[:PROBLEMS_TOLD_MAX], *left_out, f"{{compatibility: '{level}'}}")
 
 
 def _is_used(tables: Tables, version: Version) -> bool:

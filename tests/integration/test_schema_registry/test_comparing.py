@@ -86,3 +86,13 @@ def test_force_registers_what_is_incompatible(deeds, schema):
 
     assert status == 200
     assert deeds.ask("GET", "/subjects/deeds/versions") == (200, [1, 2, 3])
+
+
+def test_of_very_many_broken_rules_the_first_are_told(service, schema):
+    service.register("deeds", schema())
+
+    new = schema(*((f"field_{n}", "int") for n in range(60)))
+    messages = service.ask("POST", f"{ALL}?verbose=true", {"schema": new})[1]["messages"]
+
+    assert len(messages) == 52
+    assert messages[50:] == ["and 10 more", "{compatibility: 'BACKWARD'}"]
