@@ -1,13 +1,14 @@
 """The access record: one row for each request for evidence, committed before its answer leaves."""
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection, Connection
+from pydantic_core import to_json
 
 from consumers.views import DDL_LOCK, statement
 
@@ -21,7 +22,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """One request and what became of it; the fields are the table's columns in order, `evidence` is JSON text."""
+    """One request and what became of it; the fields are the table's columns."""
 
     access_id: UUID
     at: datetime
@@ -37,7 +38,7 @@ class Access:
     known_at: datetime | None
     decision: Verdict
     reason: str | None
-    evidence: str
+    evidence: Sequence[Mapping[str, Any]]
 
 
 def create_accesses(connection: Connection[Any]) -> None:
@@ -54,5 +55,4 @@ def insert_statement() -> bytes:
 
 async def insert_accesses(connection: AsyncConnection[Any], insert: bytes, accesses: Sequence[Access]) -> None:
     """Writes the records of a batch in one statement; on a connection in autocommit they are committed with it."""
-    columns = [list(column) for column in zip(*(astuple(access) for access in accesses), strict=True)]
-    await connection.execute(insert, columns)
+    await connection.execute(insert, (to_json(accesses).decode(),))

@@ -7,10 +7,11 @@ better data, rights or parts could not change it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from consumers.evidence.decision import Decision, Denied
 from consumers.evidence.freshness import Staleness
-from consumers.evidence.queries import Piece
+from consumers.evidence.queries import Piece, Pieces
 from registry.contracts import EvidenceTypeId, Procedure, Requirement
 
 
@@ -41,72 +42,70 @@ class Outage(StrEnum):
 _RANK = {status: rank for rank, status in enumerate(Status)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What was found for one evidence type; `pieces` are those that prove, empty unless it is met."""
+class Stand(NamedTuple):
+    """How an evidence type stands, and why it is not met."""
 
-    evidence_type: EvidenceTypeId
     status: Status
     reason: str | None = None
-    pieces: tuple[Piece, ...] = ()
+
+
+MET = Stand(Status.MET)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """How a requirement stands: met by these findings, or not, with a reason, for what was tried."""
+    """How a requirement stands: met by these evidence types, or not, with a reason, for what was tried."""
 
     requirement: Requirement
     status: Status
     reason: str | None
-    findings: tuple[Finding, ...]
+    evidence_types: tuple[EvidenceTypeId, ...]
 
 
-def find(
-    evidence_type: EvidenceTypeId,
-    decision: Decision,
-    *,
-    pieces: Sequence[Piece] | Outage | None,
-    staleness: Staleness | None,
-) -> Finding:
-    """What one evidence type comes to. What is not permitted was not looked up: `pieces` is None then."""
+def source(decision: Decision, looked_up: Pieces | Outage | None, staleness: Staleness | None) -> Pieces | Stand:
+    """Where the pieces of an evidence type are, for all who ask alike; or how it stands for all of them.
+
+    What is not permitted was not looked up: `looked_up` is None then.
+    """
     if isinstance(decision, Denied):
-        return Finding(evidence_type=evidence_type, status=Status.NOT_PERMITTED, reason=decision.reason)
-    if pieces is None or isinstance(pieces, Outage):
-        return Finding(evidence_type=evidence_type, status=Status.UNAVAILABLE, reason=pieces or Outage.DATABASE_ERROR)
+        return Stand(Status.NOT_PERMITTED, decision.reason)
+    if looked_up is None or isinstance(looked_up, Outage):
+        return Stand(Status.UNAVAILABLE, looked_up or Outage.DATABASE_ERROR)
     if staleness is not None:
-        return Finding(evidence_type=evidence_type, status=Status.STALE, reason=staleness)
-    proving = tuple(piece for piece in pieces if piece.is_proven)
-    if not proving:
-        lack = Lack.NOT_PROVEN if pieces else Lack.NO_RECORD
-        return Finding(evidence_type=evidence_type, status=Status.UNMET, reason=lack)
-    return Finding(evidence_type=evidence_type, status=Status.MET, pieces=proving)
+        return Stand(Status.STALE, staleness)
+    return looked_up
 
 
-def judge(procedure: Procedure, findings: Mapping[EvidenceTypeId, Finding]) -> tuple[Judged, ...]:
+def weigh(pieces: Sequence[Piece]) -> tuple[Stand, Sequence[Piece]]:
+    """How an evidence type stands by one person's pieces, and those of them that prove it."""
+    proving = [piece for piece in pieces if piece.is_proven]
+    if proving:
+        return MET, proving
+    return Stand(Status.UNMET, Lack.NOT_PROVEN if pieces else Lack.NO_RECORD), ()
+
+
+def judge(procedure: Procedure, stands: Mapping[EvidenceTypeId, Stand]) -> Sequence[Judged]:
     """How each requirement of a procedure stands, in its order."""
-    return tuple(_judge(requirement, findings) for requirement in procedure.requirements)
+    return [_judge(requirement, stands) for requirement in procedure.requirements]
 
 
 def disclosed(judged: Sequence[Judged]) -> frozenset[EvidenceTypeId]:
     """The evidence types whose claims leave: those that a requirement is met by, nothing else."""
-    return frozenset(finding.evidence_type for one in judged if one.status is Status.MET for finding in one.findings)
+    return frozenset(name for one in judged if one.status is Status.MET for name in one.evidence_types)
 
 
-def _judge(requirement: Requirement, findings: Mapping[EvidenceTypeId, Finding]) -> Judged:
-    lists = [[findings[name] for name in names] for names in requirement.evidence_lists]
-    deciding = [min(found, key=_rank) for found in lists]  # of equals the first: the order of the catalogue counts
+def _judge(requirement: Requirement, stands: Mapping[EvidenceTypeId, Stand]) -> Judged:
+    lists = requirement.evidence_lists
+    # Of equals the first: the order of the catalogue counts.
+    deciding = [min((stands[name] for name in names), key=_rank) for names in lists]
     best = max(deciding, key=_rank)
     if best.status is Status.MET:
         shown = lists[deciding.index(best)]
     else:
-        shown = [one for found in lists for one in found if one.status is not Status.MET]
-    return Judged(
-        requirement=requirement,
-        status=best.status,
-        reason=best.reason,
-        findings=tuple({one.evidence_type: one for one in shown}.values()),
-    )
+        every = dict.fromkeys(name for names in lists for name in names)
+        shown = tuple(name for name in every if stands[name].status is not Status.MET)
+    return Judged(requirement=requirement, status=best.status, reason=best.reason, evidence_types=shown)
 
 
-def _rank(finding: Finding) -> int:
-    return _RANK[finding.status]
+def _rank(stand: Stand) -> int:
+    return _RANK[stand.status]

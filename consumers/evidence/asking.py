@@ -17,12 +17,13 @@ PLANS_MAX = 10_000  # requesters × procedures × 4 is far below it; beyond, pla
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
-    """What a requester may be given for a procedure, whoever the person is."""
+    """What a requester may be given for a procedure, whoever the person is. One plan equals itself alone."""
 
     procedure: Procedure
     decisions: Mapping[EvidenceTypeId, Decision]
+    permitted: Mapping[EvidenceTypeId, Permitted]
     verdict: Verdict
     reason: Denial | None
     purpose: str | None
@@ -92,14 +93,16 @@ class Planner:
     def _decide(self, procedure: Procedure, question: Question) -> Plan:
         names = dict.fromkeys(name for one in procedure.requirements for names in one.evidence_lists for name in names)
         decisions = {name: decide(self._agreements, question, self._catalogue.evidence_types[name]) for name in names}
+        permitted = {name: one for name, one in decisions.items() if isinstance(one, Permitted)}
         denied = [one.reason for one in decisions.values() if isinstance(one, Denied)]
-        purposes = dict.fromkeys(one.purpose for one in decisions.values() if isinstance(one, Permitted))
+        purposes = dict.fromkeys(one.purpose for one in permitted.values())
         if Denial.DECISION_FAILED in denied:
             log.error("decision_failed", requester=question.requester, procedure=procedure.id)
         return Plan(
             procedure=procedure,
             decisions=decisions,
-            verdict=Verdict.GRANTED if purposes else Verdict.DENIED,
-            reason=None if purposes else max(denied, key=list(Denial).index, default=Denial.NO_AGREEMENT),
+            permitted=permitted,
+            verdict=Verdict.GRANTED if permitted else Verdict.DENIED,
+            reason=None if permitted else max(denied, key=list(Denial).index, default=Denial.NO_AGREEMENT),
             purpose="; ".join(purposes) or None,
         )

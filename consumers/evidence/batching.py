@@ -6,13 +6,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from consumers.evidence.errors import BusyError, UnavailableError
+import structlog
+
+from consumers.evidence.errors import BusyError, UnavailableError, place_of
 
 Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")
 
 BATCH_MAX = 64  # more in one statement does not make a person's lookup cheaper, and the last would wait for the first
 WAITING_MAX = 2_000  # about half a second of work; whoever comes later is told to come again
+
+log = structlog.get_logger()
 
 
 class Batcher(Generic[Asked, Answered]):
@@ -43,8 +47,12 @@ class Batcher(Generic[Asked, Answered]):
             except UnavailableError as exc:
                 _fail(batch, exc)
                 continue
-            except BaseException:
+            except Exception as exc:  # the outermost place of a batch: those in it are told, the next is taken
+                log.error("batch_broken_off", fault=type(exc).__name__, place=place_of(exc), requests=len(batch))
                 _fail(batch, UnavailableError("the batch was broken off"))
+                continue
+            except BaseException:
+                _fail(batch, UnavailableError("the service ends"))
                 raise
             for (_, future), one in zip(batch, answers, strict=True):
                 with suppress(asyncio.InvalidStateError):  # the caller has gone; its access stays recorded

@@ -6,6 +6,7 @@ EvidenceError
 └── TokenError        the caller's token is refused
 """
 
+import traceback
 from enum import StrEnum
 
 from consumers.errors import ConsumerError
@@ -50,3 +51,9 @@ class TokenError(EvidenceError):
     def __init__(self, fault: TokenFault) -> None:
         super().__init__(f"the token is refused: {fault.value}", remedy="ask the token's issuer for a new one")
         self.fault = fault
+
+
+def place_of(exc: BaseException) -> str:
+    """Where an error came from, for the log: its message may hold what a caller sent, and is left out."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

@@ -53,12 +53,14 @@ class Clock:
         caught_up = {RecordTypeId(view): at for view, at, is_complete in rows if is_complete and at is not None}
         return cls(caught_up=caught_up, now=now)
 
-    def freshness(self, views: Iterable[RecordTypeId]) -> Freshness:
-        """How fresh evidence over these views is: as fresh as the oldest of them."""
+    def freshness(self, views: Iterable[RecordTypeId], *, known_at: datetime | None = None) -> Freshness:
+        """How fresh evidence over these views is: as fresh as the oldest; as known at an instant, no later than it."""
         times = [self.caught_up.get(view) for view in views]
         known = [time for time in times if time is not None]
         if len(known) < len(times):
             return Freshness(as_of=None, lag_s=None, source_state=SourceState.UNKNOWN)
+        if known_at is not None:
+            return Freshness(as_of=min(*known, known_at), lag_s=0.0, source_state=SourceState.UNKNOWN)
         as_of = min(known)
         lag_s = max((self.now - as_of).total_seconds(), 0.0)
         return Freshness(as_of=as_of, lag_s=round(lag_s, 3), source_state=SourceState.UNKNOWN)

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from consumers.evidence.errors import place_of
 from consumers.evidence.problems import Kind, Problem, Response
 
 Scope = MutableMapping[str, Any]
@@ -75,7 +76,7 @@ class Router:
         except Refused as exc:
             return exc.problem.response()
         except Exception as exc:  # the outermost place: whatever it is, the caller gets no data, and we hear of it
-            log.error("request_failed", fault=type(exc).__name__, exc_info=exc)
+            log.error("request_failed", fault=type(exc).__name__, place=place_of(exc))
             return Problem(kind=Kind.FAULT).response()
 
     def _find(self, path: str) -> tuple[Mapping[str, Route], str]:

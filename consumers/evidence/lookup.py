@@ -1,6 +1,6 @@
 """Looks up evidence for many requests at once: one statement for each evidence type and pair of instants."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,49 +10,33 @@ import structlog
 from psycopg import AsyncConnection, Error, errors
 
 from consumers.evidence.answer import Outage
-from consumers.evidence.asking import Ask
-from consumers.evidence.decision import Permitted
+from consumers.evidence.asking import Plan
 from consumers.evidence.errors import UnavailableError
 from consumers.evidence.freshness import POSITIONS, Clock
-from consumers.evidence.queries import Compiled, Piece
-from registry.contracts import EvidenceTypeId
+from consumers.evidence.queries import Pieces, Statements
+from registry.contracts import Catalogue, EvidenceTypeId
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What one statement answers: an evidence type at one pair of instants."""
+    """What one statement answers: these claims of an evidence type at one pair of instants."""
 
     evidence_type: EvidenceTypeId
+    claims: tuple[str, ...]
     effective_at: datetime
     known_at: datetime | None
 
 
-class Found:
-    """The pieces of each group and person."""
-
-    def __init__(self) -> None:
-        self._pieces: dict[Group, tuple[Mapping[UUID, Sequence[Piece]], Sequence[Piece]] | Outage] = {}
-
-    def put(self, group: Group, pieces: tuple[Mapping[UUID, Sequence[Piece]], Sequence[Piece]] | Outage) -> None:
-        """Keeps what a group's statement brought, or why it brought nothing."""
-        self._pieces[group] = pieces
-
-    def pieces(self, group: Group, subject: UUID) -> Sequence[Piece] | Outage:
-        """The pieces of one person."""
-        pieces = self._pieces[group]
-        if isinstance(pieces, Outage):
-            return pieces
-        found, of_nobody = pieces
-        return found.get(subject, of_nobody)
+Found = Mapping[Group, Pieces | Outage]
 
 
 class Lookup:
     """Reads evidence over one connection in autocommit: every statement sees what is committed when it starts."""
 
-    def __init__(self, compiled: Mapping[EvidenceTypeId, Compiled]) -> None:
-        self._compiled = compiled
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._statements = Statements(catalogue)
 
     async def clock(self, connection: AsyncConnection[Any], now: datetime) -> Clock:
         """The views' times. To be read before the evidence, so that they never promise what is not yet in it."""
@@ -62,14 +46,11 @@ class Lookup:
             rows = []  # nothing was ever materialized
         return Clock.of_rows(rows, now)
 
-    async def read(self, connection: AsyncConnection[Any], asks: Sequence[Ask], now: datetime) -> Found:
-        """The evidence of every request that has a right to some. Raises UnavailableError when the database is away."""
-        wanted: dict[Group, set[UUID]] = {}
-        for ask in asks:
-            for group in groups(ask, now):
-                assert ask.subject is not None
-                wanted.setdefault(group, set()).add(ask.subject)
-        found = Found()
+    async def read(self, connection: AsyncConnection[Any], wanted: Mapping[Group, set[UUID]]) -> Found:
+        """What each group's statement brings about its persons. Raises UnavailableError when the database is away."""
+        found: dict[Group, Pieces | Outage] = {}
+        if not wanted:
+            return found
         try:
             await self._read_together(connection, wanted, found)
         except Error as exc:
@@ -79,44 +60,40 @@ class Lookup:
         return found
 
     async def _read_together(
-        self, connection: AsyncConnection[Any], wanted: Mapping[Group, set[UUID]], found: Found
+        self, connection: AsyncConnection[Any], wanted: Mapping[Group, set[UUID]], found: dict[Group, Pieces | Outage]
     ) -> None:
         async with connection.pipeline():
             cursors = [await self._execute(connection, group, subjects) for group, subjects in wanted.items()]
         for group, cursor in zip(wanted, cursors, strict=True):
-            found.put(group, self._compiled[group.evidence_type].pieces(await cursor.fetchall()))
+            found[group] = Pieces.of_rows(await cursor.fetchall())
 
     async def _read_alone(
-        self, connection: AsyncConnection[Any], group: Group, subjects: set[UUID], found: Found
+        self, connection: AsyncConnection[Any], group: Group, subjects: set[UUID], found: dict[Group, Pieces | Outage]
     ) -> None:
         try:
             await self._read_together(connection, {group: subjects}, found)
         except (errors.UndefinedTable, errors.InvalidSchemaName):
             log.error("view_missing", evidence_type=group.evidence_type)
-            found.put(group, Outage.NO_SUCH_VIEW)
+            found[group] = Outage.NO_SUCH_VIEW
         except Error as exc:
             _check_alive(connection, exc)
             log.error("evidence_lookup_failed", evidence_type=group.evidence_type, sqlstate=exc.sqlstate)
-            found.put(group, Outage.DATABASE_ERROR)
+            found[group] = Outage.DATABASE_ERROR
 
     async def _execute(self, connection: AsyncConnection[Any], group: Group, subjects: set[UUID]) -> Any:
-        compiled = self._compiled[group.evidence_type]
-        parameters: dict[str, Any] = {"subjects": list(subjects), "at": group.effective_at}
-        if group.known_at is None:
-            return await connection.execute(compiled.present, parameters, binary=True)
-        return await connection.execute(compiled.as_known, {**parameters, "known_at": group.known_at}, binary=True)
+        claims, known_at = group.claims, group.known_at
+        query = self._statements.statement(group.evidence_type, claims, known_at is not None)
+        # As text: psycopg writes a list of uuids one by one, in Python.
+        listed = f"{{{','.join([subject.hex for subject in subjects])}}}"
+        parameters = {"subjects": listed, "at": group.effective_at}
+        return await connection.execute(
+            query, parameters if known_at is None else {**parameters, "known_at": known_at}, binary=True
+        )
 
 
-def groups(ask: Ask, now: datetime) -> Sequence[Group]:
-    """What must be looked up for a request: the evidence types that it has a right to."""
-    if ask.plan is None or ask.subject is None or ask.refusal is not None:
-        return ()
-    effective_at = ask.instant(now)
-    return [
-        Group(name, effective_at, ask.known_at)
-        for name, decision in ask.plan.decisions.items()
-        if isinstance(decision, Permitted)
-    ]
+def groups(plan: Plan, effective_at: datetime, known_at: datetime | None) -> Mapping[EvidenceTypeId, Group]:
+    """What must be looked up for a plan at a pair of instants: the evidence types that it permits."""
+    return {name: Group(name, one.claims, effective_at, known_at) for name, one in plan.permitted.items()}
 
 
 def _check_alive(connection: AsyncConnection[Any], exc: Error) -> None:

@@ -1,133 +1,129 @@
-"""Compiles an evidence type to one SQL statement: claims over what holds for some persons, and where they come from.
+"""Compiles an evidence type to one SQL statement: what some persons have of it, as it is told to whoever agreed.
 
-Parameters are those of `consumers.views.holding_sql`. The claims that an agreement leaves out are dropped later, where
-the answer is made: `proven_when` is over all of them.
+A row is the subject, whether the piece proves, and the piece as JSON text: the agreed claims, their times, the events
+behind them. Claims that are not agreed are computed where `proven_when` needs them, and stay in the database.
+Parameters are those of `consumers.views.holding_sql`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from uuid import UUID
 
 from psycopg import sql
 
 from consumers.views import holding_sql, statement
 from registry.contracts import Catalogue, EvidenceType, EvidenceTypeId, Per, RecordTypeId
 
-_SHARED_COLUMNS = 9  # what stands before the claims in a row: _subject … _under_investigation
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
-    """One piece of evidence as the views have it, before any claim is left out.
+    """One piece of evidence: whether it proves what its type stands for, and the JSON text that tells it."""
 
-    Times are None where no record is behind it; `events` names the records behind it by log position.
-    """
-
-    claims: Mapping[str, Any]
     is_proven: bool
-    effective_from: Any
-    effective_to: Any
-    recorded_at: Any
-    known_at: Any
-    events: tuple[tuple[RecordTypeId, Any, int, int], ...]
-    under_investigation: tuple[str, ...]
+    text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compiled:
-    """An evidence type's statement, of present knowledge and as known at an instant, and how to read its rows."""
-
-    evidence_type: EvidenceType
-    present: bytes
-    as_known: bytes
-
-    def pieces(self, rows: Sequence[Sequence[Any]]) -> tuple[Mapping[Any, list[Piece]], list[Piece]]:
-        """The pieces of each person found, and those of every person who was not."""
-        found: dict[Any, list[Piece]] = {}
-        for row in rows:
-            found.setdefault(row[0], []).append(self._piece(row))
-        return found, found.pop(None, [])
-
-    def _piece(self, row: Sequence[Any]) -> Piece:
-        names = [claim.name for claim in self.evidence_type.claims]
-        types = list(self.evidence_type.views.values())
-        if self.evidence_type.per is Per.PERSON:
-            types *= len(row[5] or ())
-        doubted = row[8]
-        return Piece(
-            claims=dict(zip(names, row[_SHARED_COLUMNS:-1], strict=True)),
-            is_proven=row[-1] is True,
-            effective_from=row[1],
-            effective_to=row[2],
-            recorded_at=row[3],
-            known_at=row[4],
-            events=tuple(
-                (record_type, *event)
-                for record_type, *event in zip(types, row[5] or (), row[6] or (), row[7] or (), strict=True)
-                if event[0] is not None
-            ),
-            under_investigation=tuple(sorted(set(doubted.split(",")))) if doubted else (),
-        )
+Rows = Sequence[tuple[UUID | None, bool | None, str]]
 
 
-def compile_all(catalogue: Catalogue) -> Mapping[EvidenceTypeId, Compiled]:
-    """The statements of every evidence type of a catalogue."""
-    return {name: compile_one(catalogue, evidence_type) for name, evidence_type in catalogue.evidence_types.items()}
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What one statement brought: the pieces of each person found, and those of every person who was not."""
+
+    found: Mapping[UUID, Sequence[Piece]]
+    of_nobody: Sequence[Piece]
+
+    @classmethod
+    def of_rows(cls, rows: Rows) -> "Pieces":
+        """The pieces in the rows of a compiled statement."""
+        found: dict[UUID | None, list[Piece]] = {}
+        for subject, is_proven, text in rows:
+            found.setdefault(subject, []).append(Piece(is_proven is True, text))
+        of_nobody = found.pop(None, [])
+        return cls({subject: pieces for subject, pieces in found.items() if subject is not None}, of_nobody)
+
+    def of(self, subject: UUID) -> Sequence[Piece]:
+        """The pieces of one person."""
+        return self.found.get(subject, self.of_nobody)
 
 
-def compile_one(catalogue: Catalogue, evidence_type: EvidenceType) -> Compiled:
-    """The statements of one evidence type."""
+class Statements:
+    """The statements of a catalogue's evidence types, each compiled once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self.statement = cache(self._compiled)
+
+    def _compiled(self, name: EvidenceTypeId, claims: tuple[str, ...], as_known: bool) -> bytes:
+        return compiled(self._catalogue, self._catalogue.evidence_types[name], claims=claims, as_known=as_known)
+
+
+def compiled(catalogue: Catalogue, evidence_type: EvidenceType, *, claims: tuple[str, ...], as_known: bool) -> bytes:
+    """The statement that tells these claims of an evidence type, of present knowledge or as known at an instant."""
     compose = _per_person if evidence_type.per is Per.PERSON else _per_record
-    present, as_known = (
-        compose(catalogue, evidence_type, as_known=as_known).as_string(None).encode() for as_known in (False, True)
-    )
-    return Compiled(evidence_type=evidence_type, present=present, as_known=as_known)
+    return compose(catalogue, evidence_type, claims=claims, as_known=as_known).as_string(None).encode()
 
 
-def _per_record(catalogue: Catalogue, evidence_type: EvidenceType, *, as_known: bool) -> sql.Composed:
-    aliases = [sql.Identifier(alias) for alias in evidence_type.views]
-    held = sql.SQL("").join(
-        sql.SQL("({}) AS {}" if alias is aliases[0] else " LEFT JOIN ({}) AS {} ON {}.subject = {}.subject").format(
-            holding_sql(catalogue.record_types[record_type], as_known=as_known), alias, alias, aliases[0]
+def _per_record(
+    catalogue: Catalogue, evidence_type: EvidenceType, *, claims: tuple[str, ...], as_known: bool
+) -> sql.Composed:
+    views = [(sql.Identifier(alias), record_type) for alias, record_type in evidence_type.views.items()]
+    (lead, leading), *others = views
+    held = sql.SQL("({}) AS {}").format(_holding(catalogue, leading, as_known=as_known), lead)
+    for alias, record_type in others:
+        held += sql.SQL(" LEFT JOIN ({}) AS {} ON {}.subject = {}.subject").format(
+            _holding(catalogue, record_type, as_known=as_known), alias, alias, lead
         )
-        for alias, record_type in zip(aliases, evidence_type.views.values(), strict=True)
-    )
 
     def of_all(column: str, joined_by: str = ", ") -> sql.Composed:
-        return sql.SQL(joined_by).join(sql.SQL("{}.{}").format(alias, sql.Identifier(column)) for alias in aliases)
+        return sql.SQL(joined_by).join(sql.SQL("{}.{}").format(alias, sql.Identifier(column)) for alias, _ in views)
 
-    names = ("effective_from", "effective_to", "recorded_at", "known_at", "event_id", "partition", "position")
+    events = sql.SQL(", ").join(
+        sql.SQL("({}, {}.event_id, {}.partition, {}.position)").format(sql.Literal(str(name)), alias, alias, alias)
+        for alias, name in views
+    )
     return statement("evidence_record.sql").format(
-        proven=_proven(evidence_type),
-        lead=aliases[0],
+        lead=lead,
         held=held,
-        claims=_claims(evidence_type),
+        events=events,
         under_investigation=of_all("under_investigation", " || "),
-        **{name: of_all(name) for name in names},
+        **{name: of_all(name) for name in ("effective_from", "effective_to", "recorded_at", "known_at")},
+        **_claims(evidence_type, claims),
     )
 
 
-def _per_person(catalogue: Catalogue, evidence_type: EvidenceType, *, as_known: bool) -> sql.Composed:
+def _per_person(
+    catalogue: Catalogue, evidence_type: EvidenceType, *, claims: tuple[str, ...], as_known: bool
+) -> sql.Composed:
     ((alias, record_type),) = evidence_type.views.items()
     lead = sql.Identifier(alias)
+    columns = statement("evidence_person_columns.sql").format(lead=lead, record_type=sql.Literal(str(record_type)))
     return statement("evidence_person.sql").format(
-        proven=_proven(evidence_type),
         lead=lead,
-        held=holding_sql(catalogue.record_types[record_type], as_known=as_known),
-        columns=statement("evidence_person_columns.sql").format(lead=lead),
-        claims=_claims(evidence_type),
+        held=_holding(catalogue, record_type, as_known=as_known),
+        columns=columns,
+        **_claims(evidence_type, claims),
     )
 
 
-def _claims(evidence_type: EvidenceType) -> sql.Composed:
-    return sql.SQL("").join(
+def _holding(catalogue: Catalogue, record_type: RecordTypeId, *, as_known: bool) -> sql.Composed:
+    return holding_sql(catalogue.record_types[record_type], as_known=as_known)
+
+
+def _claims(evidence_type: EvidenceType, agreed: tuple[str, ...]) -> Mapping[str, sql.Composable]:
+    """The parts of a statement that the claims fill in: all that are computed, and those that are told."""
+    computed = (
         sql.SQL(",\n  ({}) AS {}").format(_expression(claim.sql), sql.Identifier(claim.name))
         for claim in evidence_type.claims
     )
-
-
-def _proven(evidence_type: EvidenceType) -> sql.Composable:
-    return _expression(f"({evidence_type.proven_when})") if evidence_type.proven_when else sql.SQL("true")
+    told = sql.SQL(", ").join(sql.SQL("_told.{}").format(sql.Identifier(name)) for name in agreed)
+    return {
+        "claims": sql.SQL("").join(computed),
+        "proven": _expression(f"({evidence_type.proven_when})") if evidence_type.proven_when else sql.SQL("true"),
+        "agreed": told,
+        "claims_json": sql.SQL("row_to_json(_agreed)" if agreed else "'{}'::json"),
+    }
 
 
 def _expression(text: str) -> sql.SQL:

@@ -12,24 +12,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
+import structlog
 from psycopg import AsyncConnection, Error
 
 from consumers.accesses.record import Access, insert_accesses, insert_statement
-from consumers.evidence.answer import Finding, Judged, find, judge
+from consumers.evidence.answer import Stand, source, weigh
 from consumers.evidence.asking import Ask, Plan
 from consumers.evidence.decision import Permitted
 from consumers.evidence.errors import UnavailableError
 from consumers.evidence.freshness import Clock
-from consumers.evidence.lookup import Found, Group, Lookup
-from consumers.evidence.queries import compile_all
-from consumers.evidence.wire import Writer
-from registry.contracts import Catalogue, EvidenceType, EvidenceTypeId, RecordType
+from consumers.evidence.lookup import Found, Group, Lookup, groups
+from consumers.evidence.queries import Piece, Pieces
+from consumers.evidence.wire import Vouched, Writer
+from registry.contracts import Catalogue, EvidenceTypeId, RecordType
 
 CLOCK_AGE_MAX_S = 0.25  # the views' times are read again after this long; an old one only promises less
 
+log = structlog.get_logger()
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Alike = tuple[Plan, datetime, datetime | None]  # those who ask alike: a plan and a pair of instants
+_NONE: tuple[Stand, ...] = ()
+Sources = Mapping[EvidenceTypeId, Pieces | Stand]
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """What a request came to: recorded, and the answer's bytes where it was not refused as a whole."""
 
@@ -45,8 +53,7 @@ class EvidenceService:
             name: [catalogue.record_types[view] for view in one.views.values()]
             for name, one in catalogue.evidence_types.items()
         }
-        self._evidence_types: Mapping[EvidenceTypeId, EvidenceType] = catalogue.evidence_types
-        self._lookup = Lookup(compile_all(catalogue))
+        self._lookup = Lookup(catalogue)
         self._writer = Writer(catalogue)
         self._insert = insert_statement()
         self._clock: Clock | None = None
@@ -55,12 +62,14 @@ class EvidenceService:
     async def answer(self, connection: AsyncConnection[Any], asks: Sequence[Ask]) -> Sequence[Answered]:
         """The answers of a batch, in its order. Raises UnavailableError when none may leave."""
         now = datetime.now(UTC)
+        wanted = _alike(asks, now)
         try:
             clock = await self._current_clock(connection, now)
-            found = await self._lookup.read(connection, asks, now)
-            answers, accesses = self._judge(asks, found, clock)
+            found = await self._lookup.read(connection, _by_group(wanted))
+            answers, accesses = self._judge(asks, wanted, found, clock)
             await insert_accesses(connection, self._insert, accesses)
         except Error as exc:
+            log.error("batch_failed", fault=type(exc).__name__, sqlstate=exc.sqlstate, requests=len(asks))
             raise UnavailableError("the access could not be recorded") from exc
         return answers
 
@@ -71,27 +80,61 @@ class EvidenceService:
             self._clock_read_at = elapsed
         return Clock(caught_up=self._clock.caught_up, now=now)
 
-    def _judge(self, asks: Sequence[Ask], found: Found, clock: Clock) -> tuple[Sequence[Answered], Sequence[Access]]:
+    def _judge(
+        self, asks: Sequence[Ask], wanted: Mapping[Alike, set[UUID]], found: Found, clock: Clock
+    ) -> tuple[Sequence[Answered], Sequence[Access]]:
+        sources = {alike: self._sources(alike, found, clock) for alike in wanted}
+        vouched = Vouched(clock)
         answers, accesses = [], []
         for ask in asks:
-            findings: Mapping[EvidenceTypeId, Finding] = {}
-            judged: tuple[Judged, ...] = ()
-            answer = b""
-            if ask.plan is not None and ask.refusal is None:
-                findings = self._findings(ask, ask.plan, found, clock)
-                judged = judge(ask.plan.procedure, findings)
-                answer = self._writer.answer(ask, ask.plan, judged, clock)
-            answers.append(Answered(ask=ask, answer=answer))
-            accesses.append(self._writer.record(ask, judged, findings))
+            answer, stands = b"", _NONE
+            if ask.plan is not None and ask.subject is not None and ask.refusal is None:
+                instant = ask.instant(clock.now)
+                stands, proofs = _weighed(sources[ask.plan, instant, ask.known_at], ask.subject)
+                answer = self._writer.answer(ask, ask.plan, stands, proofs, instant, vouched)
+            answers.append(Answered(ask, answer))
+            accesses.append(self._writer.record(ask, stands))
         return answers, accesses
 
-    def _findings(self, ask: Ask, plan: Plan, found: Found, clock: Clock) -> Mapping[EvidenceTypeId, Finding]:
-        findings = {}
-        effective_at = ask.instant(clock.now)
+    def _sources(self, alike: Alike, found: Found, clock: Clock) -> Sources:
+        plan, effective_at, known_at = alike
+        asked = groups(plan, effective_at, known_at)
+        sources = {}
         for name, decision in plan.decisions.items():
-            pieces = staleness = None
-            if isinstance(decision, Permitted) and ask.subject is not None:
-                pieces = found.pieces(Group(name, effective_at, ask.known_at), ask.subject)
-                staleness = clock.staleness(self._record_types[name], age_max=decision.age_max, known_at=ask.known_at)
-            findings[name] = find(name, decision, pieces=pieces, staleness=staleness)
-        return findings
+            looked_up = staleness = None
+            if isinstance(decision, Permitted):
+                looked_up = found[asked[name]]
+                staleness = clock.staleness(self._record_types[name], age_max=decision.age_max, known_at=known_at)
+            sources[name] = source(decision, looked_up, staleness)
+        return sources
+
+
+def _alike(asks: Sequence[Ask], now: datetime) -> Mapping[Alike, set[UUID]]:
+    """The persons that are asked about, by what is asked; a request that is refused as a whole asks about nobody."""
+    wanted: dict[Alike, set[UUID]] = {}
+    for ask in asks:
+        if ask.plan is not None and ask.subject is not None and ask.refusal is None:
+            wanted.setdefault((ask.plan, ask.instant(now), ask.known_at), set()).add(ask.subject)
+    return wanted
+
+
+def _by_group(wanted: Mapping[Alike, set[UUID]]) -> Mapping[Group, set[UUID]]:
+    """The persons whom each statement is about."""
+    persons: dict[Group, set[UUID]] = {}
+    for (plan, effective_at, known_at), subjects in wanted.items():
+        for group in groups(plan, effective_at, known_at).values():
+            persons.setdefault(group, set()).update(subjects)
+    return persons
+
+
+def _weighed(sources: Sources, subject: UUID) -> tuple[tuple[Stand, ...], Mapping[EvidenceTypeId, Sequence[Piece]]]:
+    """How each evidence type stands for one person, in the plan's order, and the pieces that prove it."""
+    stands: list[Stand] = []
+    proofs: dict[EvidenceTypeId, Sequence[Piece]] = {}
+    for name, one in sources.items():
+        if isinstance(one, Stand):
+            stands.append(one)
+        else:
+            stand, proofs[name] = weigh(one.of(subject))
+            stands.append(stand)
+    return tuple(stands), proofs

@@ -1,25 +1,52 @@
-"""The answer and the access record as they are written: plain values for JSON."""
+"""The answer and the access record as they are written.
 
-from collections.abc import Mapping
+An answer is a frame filled with pieces. The frame, everything but the pieces, is the same for all whose evidence
+stands alike, and is written once; the pieces come as JSON from the database.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
 
 from consumers.accesses.record import Access
-from consumers.evidence.answer import Finding, Judged, Status, disclosed
+from consumers.evidence.answer import Judged, Stand, Status, disclosed, judge
 from consumers.evidence.asking import Ask, Plan
-from consumers.evidence.decision import Permitted
 from consumers.evidence.freshness import Clock
 from consumers.evidence.queries import Piece
-from registry.contracts import Catalogue, EvidenceTypeId, Labels
+from registry.contracts import AgreementId, Catalogue, EvidenceTypeId, Labels
 
 UNNEEDED = "unneeded"  # looked up for a list that another list of the same requirement made needless
+FRAMES_MAX = 10_000  # of a few kilobytes each; plans × ways in which their evidence stands
+TEXTS_MAX = 10_000
 
 
-def label(labels: Labels, language: str) -> str:
-    """A label in a language; in English where it has no other."""
-    return labels.get(language) or labels.get("en", "")
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An answer without its pieces: texts, and after each but the last the evidence type whose pieces come there."""
+
+    texts: tuple[str, ...]
+    slots: tuple[EvidenceTypeId, ...]
+
+
+class Vouched:
+    """What is said of freshness in one batch, once for each set of views and instant."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._texts: dict[tuple[EvidenceTypeId, datetime | None], str] = {}
+
+    def text(self, name: EvidenceTypeId, views: Sequence[Any], known_at: datetime | None) -> str:
+        """The freshness of an evidence type over these views, now or as known at an instant."""
+        text = self._texts.get((name, known_at))
+        if text is None:
+            fresh = self._clock.freshness(views, known_at=known_at)
+            said = {"lag_s": fresh.lag_s, "source_state": fresh.source_state}
+            text = self._texts[name, known_at] = f'{{"as_of":{_instant(fresh.as_of)},{_json(said)[1:]}'
+        return text
 
 
 class Writer:
@@ -27,38 +54,37 @@ class Writer:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._views = {name: tuple(one.views.values()) for name, one in catalogue.evidence_types.items()}
+        self._frame = lru_cache(FRAMES_MAX)(self._made_frame)
+        self._entries = lru_cache(FRAMES_MAX)(self._made_entries)
+        self._head = lru_cache(TEXTS_MAX)(self._made_head)
 
-    def answer(self, ask: Ask, plan: Plan, judged: tuple[Judged, ...], clock: Clock) -> bytes:
-        """The answer's bytes, in the language that was asked for."""
-        language = ask.language
-        return to_json(
-            {
-                "access_id": ask.access_id,
-                "procedure": plan.procedure.id,
-                "title": label(plan.procedure.title, language),
-                "effective_at": ask.instant(clock.now),
-                "known_at": ask.known_at,
-                "is_complete": all(one.status is Status.MET for one in judged),
-                "requirements": [
-                    {
-                        "requirement": one.requirement.id,
-                        "title": label(one.requirement.title, language),
-                        "status": one.status.value,
-                        "reason": one.reason,
-                        "evidence": self._evidence(one, plan, ask, clock) if one.status is Status.MET else [],
-                        "tried": [] if one.status is Status.MET else [self._tried(found) for found in one.findings],
-                    }
-                    for one in judged
-                ],
-            }
-        )
+    def answer(
+        self,
+        ask: Ask,
+        plan: Plan,
+        stands: tuple[Stand, ...],
+        proofs: Mapping[EvidenceTypeId, Sequence[Piece]],
+        instant: datetime,
+        vouched: Vouched,
+    ) -> bytes:
+        """The answer's bytes, in the language that was asked for; `stands` is in the order of the plan's decisions."""
+        frame = self._frame(plan, stands, ask.language)
+        known_at = ask.known_at
+        parts = [
+            f'{{"access_id":"{ask.access_id}","effective_at":"{instant.isoformat()}","known_at":{_instant(known_at)},'
+        ]
+        for text, name in zip(frame.texts, frame.slots, strict=False):
+            fresh = vouched.text(name, self._views[name], known_at)
+            head = self._head(name, plan.permitted[name].agreement, ask.language)
+            parts.append(text)
+            parts.append(",".join([f"{head}{fresh},{piece.text[1:]}" for piece in proofs[name]]))
+        parts.append(frame.texts[-1])
+        return "".join(parts).encode()
 
-    def record(self, ask: Ask, judged: tuple[Judged, ...], findings: Mapping[EvidenceTypeId, Finding]) -> Access:
-        """The access record of a request."""
+    def record(self, ask: Ask, stands: tuple[Stand, ...]) -> Access:
+        """The access record of a request; without `stands` when it was refused as a whole."""
         plan = ask.plan
-        shown = disclosed(judged)
-        told = {finding.evidence_type for one in judged for finding in one.findings}
-        entries = [] if plan is None else [self._entry(plan, found, shown, told) for found in findings.values()]
         return Access(
             access_id=ask.access_id,
             at=ask.asked_at,
@@ -74,66 +100,77 @@ class Writer:
             known_at=ask.known_at,
             decision=ask.verdict,
             reason=ask.refusal or (plan.reason if plan else None),
-            evidence=to_json(entries).decode(),
+            evidence=self._entries(plan, stands) if plan and stands else (),
         )
 
-    def _evidence(self, one: Judged, plan: Plan, ask: Ask, clock: Clock) -> list[dict[str, Any]]:
-        written: list[dict[str, Any]] = []
-        for found in one.findings:
-            decision = plan.decisions[found.evidence_type]
-            assert isinstance(decision, Permitted)
-            evidence_type = self._catalogue.evidence_types[found.evidence_type]
-            shared = {
-                "evidence_type": evidence_type.id,
-                "title": label(evidence_type.title, ask.language),
-                "provider": evidence_type.provider,
+    def _made_frame(self, plan: Plan, stands: tuple[Stand, ...], language: str) -> Frame:
+        judged = self._judged(plan, stands)
+        standing = dict(zip(plan.decisions, stands, strict=True))
+        named = {"procedure": plan.procedure.id, "title": _label(plan.procedure.title, language)}
+        is_complete = all(one.status is Status.MET for one in judged)
+        texts = [f'{_json({**named, "is_complete": is_complete})[1:-1]},"requirements":[']
+        slots: list[EvidenceTypeId] = []
+        for place, one in enumerate(judged):
+            named = {"requirement": one.requirement.id, "title": _label(one.requirement.title, language)}
+            said = _json({**named, "status": one.status, "reason": one.reason})
+            texts[-1] += f'{"," if place else ""}{said[:-1]},"evidence":['
+            if one.status is Status.MET:
+                for count, name in enumerate(one.evidence_types):
+                    texts[-1] += "," if count else ""
+                    texts.append("")
+                    slots.append(name)
+                texts[-1] += '],"tried":[]}'
+            else:
+                texts[-1] += f'],"tried":{self._tried(one, standing)}}}'
+        texts[-1] += "]}"
+        return Frame(tuple(texts), tuple(slots))
+
+    def _tried(self, one: Judged, standing: Mapping[EvidenceTypeId, Stand]) -> str:
+        return _json(
+            [
+                {
+                    "evidence_type": name,
+                    "provider": self._catalogue.evidence_types[name].provider,
+                    "status": standing[name].status,
+                    "reason": standing[name].reason,
+                }
+                for name in one.evidence_types
+            ]
+        )
+
+    def _made_head(self, name: EvidenceTypeId, agreement: AgreementId, language: str) -> str:
+        one = self._catalogue.evidence_types[name]
+        said = {"evidence_type": name, "title": _label(one.title, language), "provider": one.provider}
+        return f'{_json({**said, "agreement": agreement})[:-1]},"freshness":'
+
+    def _made_entries(self, plan: Plan, stands: tuple[Stand, ...]) -> Sequence[Mapping[str, Any]]:
+        judged = self._judged(plan, stands)
+        shown = disclosed(judged)
+        told = {name for one in judged for name in one.evidence_types}
+        return [
+            {
+                "evidence_type": name,
+                "provider": self._catalogue.evidence_types[name].provider,
+                "status": stand.status if name in told else UNNEEDED,
+                "reason": stand.reason,
                 "agreement": decision.agreement,
-                "freshness": _freshness(clock, evidence_type.views.values(), ask.known_at),
+                "claims": plan.permitted[name].claims if name in shown else (),
             }
-            written.extend({**shared, **_piece(piece, decision)} for piece in found.pieces)
-        return written
+            for (name, decision), stand in zip(plan.decisions.items(), stands, strict=True)
+        ]
 
-    def _tried(self, found: Finding) -> dict[str, Any]:
-        provider = self._catalogue.evidence_types[found.evidence_type].provider
-        return {
-            "evidence_type": found.evidence_type,
-            "provider": provider,
-            "status": found.status.value,
-            "reason": found.reason,
-        }
-
-    def _entry(
-        self, plan: Plan, found: Finding, shown: frozenset[EvidenceTypeId], told: set[EvidenceTypeId]
-    ) -> dict[str, Any]:
-        decision = plan.decisions[found.evidence_type]
-        is_shown = found.evidence_type in shown
-        return {
-            "evidence_type": found.evidence_type,
-            "provider": self._catalogue.evidence_types[found.evidence_type].provider,
-            "status": found.status.value if found.evidence_type in told else UNNEEDED,
-            "reason": found.reason,
-            "agreement": decision.agreement,
-            "claims": decision.claims if is_shown and isinstance(decision, Permitted) else [],
-        }
+    def _judged(self, plan: Plan, stands: tuple[Stand, ...]) -> Sequence[Judged]:
+        return judge(plan.procedure, dict(zip(plan.decisions, stands, strict=True)))
 
 
-def _piece(piece: Piece, decision: Permitted) -> dict[str, Any]:
-    return {
-        "claims": {name: piece.claims[name] for name in decision.claims},
-        "effective_from": piece.effective_from,
-        "effective_to": piece.effective_to,
-        "recorded_at": piece.recorded_at,
-        "known_at": piece.known_at,
-        "events": [
-            {"record_type": record_type, "event_id": event_id, "partition": partition, "position": position}
-            for record_type, event_id, partition, position in piece.events
-        ],
-        "under_investigation": piece.under_investigation,
-    }
+def _label(labels: Labels, language: str) -> str:
+    """A label in a language; in English where it has no other."""
+    return labels.get(language) or labels.get("en", "")
 
 
-def _freshness(clock: Clock, views: Any, known_at: datetime | None) -> dict[str, Any]:
-    fresh = clock.freshness(views)
-    if known_at is not None and fresh.as_of is not None:
-        return {"as_of": min(fresh.as_of, known_at), "lag_s": 0.0, "source_state": fresh.source_state.value}
-    return {"as_of": fresh.as_of, "lag_s": fresh.lag_s, "source_state": fresh.source_state.value}
+def _json(value: Any) -> str:
+    return to_json(value).decode()
+
+
+def _instant(instant: datetime | None) -> str:
+    return "null" if instant is None else f'"{instant.isoformat()}"'

@@ -281,14 +281,14 @@ def test_one_call_brings_every_requirement_with_its_evidence_and_its_source(call
     assert clearance["agreement"] == "benefit.clearance"
     assert clearance["under_investigation"] == ["debt"]
     assert clearance["events"] == [{"record_type": "tax.status", "event_id": str(tax), "partition": 0, "position": 0}]
-    assert clearance["effective_from"] == "2026-01-01T00:00:00Z"
+    assert clearance["effective_from"] == "2026-01-01T00:00:00+00:00"
     assert clearance["effective_to"] is None
     assert clearance["freshness"]["lag_s"] < 60
     assert found["jobs"]["evidence"][0]["claims"] == {"active": 0}
     (last,) = found["last-job"]["evidence"]
     assert last["claims"] == {"job": "کارگاه", "share": 2, "standing": "clear"}
     assert [one["event_id"] for one in last["events"]] == [str(job), str(tax)]
-    assert last["effective_from"] == "2026-01-04T00:00:00Z"
+    assert last["effective_from"] == "2026-01-04T00:00:00+00:00"
 
 
 def test_the_access_is_recorded_with_the_claims_that_left_and_none_of_their_values(caller, database):
@@ -358,7 +358,7 @@ def test_what_was_effective_then_as_known_then_is_one_call(caller, database):
 
     assert now["clearance"]["status"] == "unmet"
     assert then["clearance"]["status"] == "met"
-    assert then["clearance"]["evidence"][0]["freshness"]["as_of"] == "2026-01-05T00:00:00Z"
+    assert then["clearance"]["evidence"][0]["freshness"]["as_of"] == "2026-01-05T00:00:00+00:00"
     assert before["clearance"]["reason"] == "no-record"
 
 
