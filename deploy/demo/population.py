@@ -1,11 +1,13 @@
 """The population: what is true of everybody, and what the registers say of it, each record type in its own journal."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import yaml
 
@@ -19,6 +21,7 @@ from deploy.demo.truth import Spell
 from deploy.demo.vocabulary import load_vocabulary
 
 SPOILT_SHARE = 0.002  # how many of a journal's lines have a double that no desk may take
+DOUBTFUL_SHARE = 0.01
 
 REGISTERS: Mapping[str, Callable[[Nation, Random], Iterator[Spell]]] = {
     civil.IDENTITY: civil.identities,
@@ -37,13 +40,20 @@ REGISTERS: Mapping[str, Callable[[Nation, Random], Iterator[Spell]]] = {
 }
 
 
+_Said = Mapping[str, Any]  # what a file says of a record type
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """One record type: what is true, and its journal with lines that must be refused, for the reasons beside them."""
+    """One record type: what is true, and its journal with lines that must be refused, for the reasons beside them.
+
+    `doubtful` are the events whose field of the name beside them must be marked.
+    """
 
     spells: tuple[Spell, ...]
     journal: tuple[Entry, ...]
     spoilt: tuple[tuple[Entry, Reason], ...]
+    doubtful: Mapping[UUID, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,25 +77,45 @@ def populate(*, persons: int, seed: int, now: datetime) -> Population:
     nation = found_nation(load_vocabulary(), persons=persons - 1, seed=seed, today=today)
     registers = {}
     for record_type, register in REGISTERS.items():
-        spells = (*register(nation, Random(f"{seed}/{record_type}")), *_of(hero, record_type))
-        registers[record_type] = _kept(record_type, spells, hero, Random(f"{seed}/{record_type}/journal"), now)
+        said = _mistakes()[record_type]
+        chance = Random(f"{seed}/{record_type}")
+        others = _with_doubts(register(nation, chance), said.get("doubtful"), chance)
+        spells = (*others, *(spell for spell in hero.spells if spell.record_type == record_type))
+        registers[record_type] = _kept(spells, said, hero, Random(f"{seed}/{record_type}/journal"), now)
     return Population(nation=nation, hero=hero, registers=registers)
 
 
-def _of(hero: Hero, record_type: str) -> Iterator[Spell]:
-    return (spell for spell in hero.spells if spell.record_type == record_type)
+def _with_doubts(spells: Iterable[Spell], doubtful: _Said | None, chance: Random) -> Iterator[Spell]:
+    """The spells, of which some say what is doubtful but allowed."""
+    for spell in spells:
+        if doubtful and _says(spell.body, doubtful["of"]) and chance.random() < DOUBTFUL_SHARE:
+            yield replace(spell, body={**spell.body, **doubtful["say"]})
+        else:
+            yield spell
 
 
-def _kept(record_type: str, spells: tuple[Spell, ...], hero: Hero, chance: Random, now: datetime) -> Register:
-    said = _mistakes()[record_type]
+def _kept(spells: tuple[Spell, ...], said: _Said, hero: Hero, chance: Random, now: datetime) -> Register:
     mistake = Mistake(mistyped_field=said["mistyped"], never_was=said["never_was"], day_field=said.get("day_field"))
     journal = Journalist(mistake, Blemishes(), chance, now).entries(spells)
     others = [entry for entry in journal if entry.body is not None and entry.national_id != hero.national_id]
     count = min(len(others), max(1, int(len(journal) * SPOILT_SHARE)))
-    spoilt = tuple(
+    spoilt = (
         _spoilt(entry, said["refused"], number, chance) for number, entry in enumerate(chance.sample(others, count))
     )
-    return Register(spells=spells, journal=tuple(journal), spoilt=spoilt)
+    return Register(
+        spells=spells, journal=tuple(journal), spoilt=tuple(spoilt), doubtful=_doubtful(journal, said.get("doubtful"))
+    )
+
+
+def _doubtful(journal: Iterable[Entry], doubtful: _Said | None) -> dict[UUID, str]:
+    if doubtful is None:
+        return {}
+    wanted = {**doubtful["of"], **doubtful["say"]}
+    return {entry.event_id: doubtful["field"] for entry in journal if entry.body and _says(entry.body, wanted)}
+
+
+def _says(body: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all(body[name] == value for name, value in wanted.items())
 
 
 def _spoilt(entry: Entry, refused: Mapping[str, Any], number: int, chance: Random) -> tuple[Entry, Reason]:
@@ -104,6 +134,7 @@ def _spoilt(entry: Entry, refused: Mapping[str, Any], number: int, chance: Rando
     return replace(double, national_id=entry.national_id[1:]), Reason.INVALID_NATIONAL_ID
 
 
+@cache
 def _mistakes() -> dict[str, Any]:
     said: dict[str, Any] = yaml.safe_load(
         files("deploy.demo").joinpath("data", "mistakes.yaml").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """The scene: all that a step of the story works with."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from deploy.demo.stage import Stage, Stopwatch
 from deploy.demo.systems import System
 from deploy.wiring import Wiring
 
+STALE_PATIENCE_S = 10.0  # the views say once a second how far they have read
+STALE_PAUSE_S = 0.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -31,6 +35,11 @@ class Answer:
     def is_complete(self) -> bool:
         """Whether every requirement is met."""
         return bool(self.body.get("is_complete"))
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a requirement could not be answered because a view had not read far enough."""
+        return any(one["status"] == "stale" for one in self.body["requirements"])
 
     def requirement(self, name: str) -> Mapping[str, Any]:
         """How one requirement stands."""
@@ -88,15 +97,19 @@ class Scene:
         return watch.seconds
 
     def ask(self, agency: str, procedure: str, national_id: str | None = None, **asked: Any) -> Answer:
-        """An agency asks about the hero, or about somebody else."""
+        """An agency asks about the hero, or about somebody else; what is stale it asks again, as any client would."""
         person = national_id or self.population.hero.national_id
-        watch = Stopwatch()
         said = {"procedure": procedure, "national_id": person, "case_reference": "1405/128/7", **asked}
-        status, body = self.api.ask(agency, said)
-        seconds = watch.seconds
-        if national_id is None and "access_id" in body:
-            self.asked_about_hero.append(UUID(body["access_id"]))
-        return Answer(status=status, body=body, seconds=seconds)
+        patience = Stopwatch()
+        while True:
+            watch = Stopwatch()
+            status, body = self.api.ask(agency, said)
+            answer = Answer(status=status, body=body, seconds=watch.seconds)
+            if national_id is None:
+                self.asked_about_hero.append(UUID(body["access_id"]))
+            if not answer.is_stale or patience.seconds > STALE_PATIENCE_S:
+                return answer
+            time.sleep(STALE_PAUSE_S)
 
     @property
     def today(self) -> Any:

@@ -1,8 +1,10 @@
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 
+from bus.columns import Decoder
 from bus.national_id import canonical_national_id
 from bus.reasons import Reason
 from consumers.fold import Fact, fold, holding, timeline
@@ -10,6 +12,9 @@ from deploy.demo.population import populate
 from deploy.demo.truth import holding as truly_holding
 from deploy.demo.truth import midnight
 from registry.catalogue import load_catalogue
+from registry.composition import event_schema
+from registry.contracts import Severity
+from registry.quality import Gate
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 
@@ -103,3 +108,33 @@ def test_each_register_has_lines_that_no_desk_may_take(population):
         for entry, reason in register.spoilt:
             assert reason in (Reason.QUALITY_RULE, Reason.INVALID_NATIONAL_ID)
             assert entry.event_id not in {one.event_id for one in register.journal}
+
+
+def broken_rules(contract, bodies):
+    """For each body the rules that it breaks."""
+    masks = Gate(contract).broken(pl.DataFrame(bodies, schema=schema_of(contract)))
+    return [{rule for rule in masks.columns if row[rule]} for row in masks.iter_rows(named=True)]
+
+
+def schema_of(contract):
+    """The columns of a contract's bodies."""
+    columns = Decoder(0, event_schema(contract)).columns
+    return {field["name"]: columns[field["name"]] for field in contract.body["fields"]}
+
+
+def test_what_is_doubtful_breaks_a_rule_that_flags_and_what_is_spoilt_one_that_refuses(population):
+    contracts = load_catalogue(None).record_types
+
+    for record_type, register in population.registers.items():
+        contract = contracts[record_type]
+        flagging = {rule.id: rule.field for rule in contract.rules if rule.severity is Severity.FLAG}
+        told = {entry.event_id: entry.body for entry in register.journal if entry.body}
+        marked = {
+            event_id: {flagging[rule] for rule in broken}
+            for event_id, broken in zip(told, broken_rules(contract, list(told.values())), strict=True)
+            if broken
+        }
+        spoilt = [entry.body for entry, reason in register.spoilt if reason is Reason.QUALITY_RULE]
+
+        assert marked == {event_id: {field} for event_id, field in register.doubtful.items()}
+        assert all(broken - set(flagging) for broken in broken_rules(contract, spoilt))

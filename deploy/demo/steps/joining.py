@@ -2,6 +2,7 @@
 
 from collections import Counter
 from itertools import groupby
+from uuid import UUID
 
 import psycopg
 
@@ -90,6 +91,12 @@ def views_catch_up(scene: Scene) -> None:
     distinct = sum(len({entry.event_id for entry in one.journal}) for one in scene.population.registers.values())
     stage.expect("the views are level with the log", holds=progress.lag == 0, seen=f"{progress.done:,} events")
     stage.expect("what was sent twice is there once", holds=facts == distinct, seen=f"{facts:,} facts")
+    marked, doubtful = _marked(scene), _doubtful(scene)
+    stage.expect(
+        "what is doubtful but allowed is taken, and its field marked as under investigation",
+        holds=marked == doubtful,
+        seen=f"{len(marked)} events",
+    )
     stage.expect("nothing had to be put aside", holds=quarantined == 0, seen=f"{quarantined} in quarantine")
 
 
@@ -115,6 +122,22 @@ def _counts(scene: Scene) -> tuple[int, int]:
     with scene.wiring.database() as connection:
         facts = sum(_count(connection, f'"{name}".facts') for name in scene.population.registers)
         return facts, _count(connection, "yekbar.quarantine")
+
+
+def _marked(scene: Scene) -> dict[UUID, list[str]]:
+    """The events with fields under investigation, in all views."""
+    found: dict[UUID, list[str]] = {}
+    with scene.wiring.database() as connection:
+        for name in scene.population.registers:
+            query = f"""SELECT event_id, under_investigation FROM "{name}".facts WHERE under_investigation <> '{{}}'"""
+            found |= dict(connection.execute(query.encode()).fetchall())
+    return found
+
+
+def _doubtful(scene: Scene) -> dict[UUID, list[str]]:
+    """The events that must have them."""
+    registers = scene.population.registers.values()
+    return {event_id: [field] for register in registers for event_id, field in register.doubtful.items()}
 
 
 def _count(connection: psycopg.Connection[tuple[int]], table: str) -> int:
