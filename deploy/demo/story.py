@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from deploy.demo.scene import Scene
+from deploy.demo.steps.audit import auditor_replays_the_log, tampering_is_found
 from deploy.demo.steps.benefit import citizen_asks_for_the_benefit, office_grants_the_benefit
 from deploy.demo.steps.error import wrong_death_is_undone
 from deploy.demo.steps.joining import agencies_have_databases, agencies_publish, views_catch_up, views_say_the_truth
@@ -25,6 +26,8 @@ STORY: tuple[Step, ...] = (
     half_a_right_is_half_an_answer,
     poison_is_put_aside,
     citizen_sees_who_looked,
+    auditor_replays_the_log,
+    tampering_is_found,
     share_is_told,
     rates_are_told,
 )
