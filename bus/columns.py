@@ -56,24 +56,24 @@ class Decoder:
 
     def decode(self, values: Sequence[bytes]) -> Decoded:
         """All of the values in columns; those that are no such event are left out and named by their index."""
+        whole = self._decode_block(values)
+        if whole is not None:
+            return Decoded(frame=self._flat(whole), rows=list(range(len(values))), malformed=[])
+        # Something is malformed: one by one first, for the block reader tells the terminal of each failure of its own.
+        canonical = {row: self._encoded_again(value) for row, value in enumerate(values)}
+        sound = {row: value for row, value in canonical.items() if value is not None}
         frames: list[pl.DataFrame] = []
         rows: list[int] = []
-        malformed: list[int] = []
-        spans = [(0, len(values))] if values else []
+        spans = [list(sound)] if sound else []
         while spans:
-            start, end = spans.pop()
-            part = self._decode_block(values[start:end])
-            if part is None and end - start == 1:
-                canonical = self._encoded_again(values[start])
-                part = None if canonical is None else self._decode_block([canonical])
+            span = spans.pop()
+            part = self._decode_block([sound[row] for row in span])
             if part is not None:
                 frames.append(part)
-                rows.extend(range(start, end))
-            elif end - start == 1:
-                malformed.append(start)
-            else:
-                middle = (start + end) // 2
-                spans += [(middle, end), (start, middle)]  # the first half is taken next: rows stay in order
+                rows.extend(span)
+            elif len(span) > 1:
+                spans += [span[len(span) // 2 :], span[: len(span) // 2]]  # the first half is next: rows stay in order
+        malformed = sorted(set(canonical) - set(rows))
         return Decoded(frame=self._flat(pl.concat([self._none, *frames])), rows=rows, malformed=malformed)
 
     def _decode_block(self, values: Sequence[bytes]) -> pl.DataFrame | None:
