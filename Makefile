@@ -1,11 +1,17 @@
-# `make test` needs Python 3.11 or newer and nothing else.
+# `make demo` and `make test` need Python 3.11 or newer and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test check lint types format lock clean
+.PHONY: demo test bench check lint types format lock clean
+
+demo: .venv/ready
+	$(BIN)/yekbar demo $(ARGS)
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest $(ARGS)
+
+bench: .venv/ready
+	$(BIN)/python tests/bench/pipeline.py $(ARGS)
 
 check: lint types
 
