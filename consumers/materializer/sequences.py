@@ -51,14 +51,18 @@ class Sequences:
 
 
 def count(connection: Connection[Any], view: str, events: pl.DataFrame, repeats: Iterable[tuple[int, int]]) -> None:
-    """Adds a batch to the counts of its sources, in the caller's transaction; repeats do not count again."""
+    """Adds a batch to the counts of its sources, in the caller's transaction.
+
+    A sequence that is new counts, whatever became of its event; one that may have been there before counts only where
+    its event was new after all.
+    """
     if not events.height:
         return
     places = pl.DataFrame(list(repeats), schema={"partition": pl.Int32, "position": pl.Int64}, orient="row")
-    fresh = events.join(places, on=["partition", "position"], how="anti") if places.height else events
-    # A refused event that its source sends again is refused again: counted by its first sequence alone.
-    counted = pl.col("reason").is_null() | ~pl.col("is_suspect")
-    grouped = fresh.group_by(_STREAM).agg(
+    marked = events.join(places.with_columns(is_repeat=pl.lit(value=True)), on=["partition", "position"], how="left")
+    was_new = pl.col("reason").is_null() & pl.col("is_repeat").is_null()
+    counted = ~pl.col("is_suspect") | was_new
+    grouped = marked.group_by(_STREAM).agg(
         pl.col("sequence").max().alias("highest"),
         counted.sum().alias("received"),
         pl.col("recorded_at").max(),
