@@ -1,6 +1,7 @@
 """What people see at the terminal: tables, progress bars, errors. Facts go to stdout, everything else to stderr."""
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -11,13 +12,14 @@ from rich.table import Table
 from typer.exceptions import TyperException
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+PIPED_WIDTH = 140
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 
 
 def console() -> Console:
-    """Facts: colours only on a terminal (rich sees to it)."""
-    return Console(highlight=False)
+    """Facts: colours only on a terminal (rich sees to it), and room for a table where the output is no terminal."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def error_console() -> Console:
