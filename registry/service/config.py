@@ -3,12 +3,16 @@
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from registry.service import errors
 from registry.service.bodies import ConfigBody, ModeBody
 from registry.service.http import Call
 from registry.service.settings import DEFAULT_LEVEL, Mode, level_named, level_of, mode_named, mode_of
 from registry.service.store import GLOBAL, Setting, Store, Tables
 from registry.service.versions import alive
+
+log = structlog.get_logger()
 
 
 def get_config(store: Store, call: Call) -> Any:
@@ -35,6 +39,7 @@ def put_config(store: Store, call: Call) -> Any:
         if "normalize" in body.model_fields_set:
             setting = replace(setting, normalize=body.normalize)
         tables.set_setting(subject, setting)
+    log.info("registry_config_set", subject_name=subject, compatibility=setting.compatibility)
     facts = {"compatibility": setting.compatibility, "normalize": setting.normalize}
     return {name: value for name, value in facts.items() if value is not None}
 
@@ -68,6 +73,7 @@ def put_mode(store: Store, call: Call) -> Any:
         if mode is Mode.IMPORT and mode_of(tables, subject) is not Mode.IMPORT and not call.says("force"):
             _clear_for_import(tables, subject)
         tables.set_setting(subject, replace(tables.setting(subject), mode=mode))
+    log.info("registry_mode_set", subject_name=subject, mode=mode)
     return {"mode": mode}
 
 

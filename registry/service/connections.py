@@ -63,12 +63,15 @@ class Connections:
                 self._take_back(connection)
 
     def _waiting(self) -> Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
+        """One that waits and still lives. Other threads take from the same place: what is seen there may be gone."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
             if not _was_closed_by_server(connection):
                 return connection
             connection.close()
-        return None
 
     def _made(self) -> Connection:
         connection = psycopg.connect(

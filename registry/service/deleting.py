@@ -4,10 +4,14 @@ An id stays with its schema also then: registered again, the schema gets it back
 read again.
 """
 
+import structlog
+
 from registry.service import errors
 from registry.service.settings import mode_of
 from registry.service.store import Setting, Store, Tables, Version
 from registry.service.versions import alive, chosen
+
+log = structlog.get_logger()
 
 
 def delete_subject(store: Store, subject: str, *, is_permanent: bool) -> tuple[int, ...]:
@@ -28,7 +32,9 @@ def delete_subject(store: Store, subject: str, *, is_permanent: bool) -> tuple[i
         if is_permanent and alive(versions):
             raise errors.subject_not_soft_deleted(subject)
         _delete(tables, versions, is_permanent=is_permanent)
-        return tuple(version.number for version in versions)
+    numbers = tuple(version.number for version in versions)
+    log.info("subject_deleted", subject_name=subject, versions=numbers, is_permanent=is_permanent)
+    return numbers
 
 
 def delete_version(store: Store, subject: str, number: int, *, is_permanent: bool) -> int:
@@ -43,14 +49,15 @@ def delete_version(store: Store, subject: str, number: int, *, is_permanent: boo
         if is_permanent and not version.is_deleted:
             raise errors.version_not_soft_deleted(subject, version.number)
         _delete(tables, (version,), is_permanent=is_permanent)
-        return version.number
+    log.info("schema_version_deleted", subject_name=subject, version=version.number, is_permanent=is_permanent)
+    return version.number
 
 
 def _delete(tables: Tables, versions: tuple[Version, ...], *, is_permanent: bool) -> None:
-    subject = versions[0].subject
     if not is_permanent:
         tables.mark_deleted(versions)
         return
     tables.remove(versions)
+    subject = versions[0].subject
     if not tables.versions(subject):
         tables.set_setting(subject, Setting())

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from registry.compatibility import incompatibilities
 from registry.service.avro_schemas import CheckedSchema, Reference, checked_schema
 from registry.service.errors import incompatible, invalid_schema, not_permitted, schema_not_found, subject_not_found
@@ -11,6 +13,7 @@ from registry.service.settings import is_normalizing, level_of, mode_of
 from registry.service.store import Store, Tables, Version
 from registry.service.versions import NUMBER_MAX, alive, next_number
 
+log = structlog.get_logger()
 PROBLEMS_TOLD_MAX = 50  # of one schema, in one answer
 
 
@@ -39,8 +42,11 @@ def register(store: Store, subject: str, candidate: Candidate) -> Version:
         mode_of(tables, subject).check_register(subject, is_import=candidate.id is not None)
         schema = checked(tables, subject, candidate, is_new=True)
         if candidate.id is not None:
-            return _import(tables, subject, candidate, schema, candidate.id)
-        return _add(tables, subject, candidate, schema)
+            version = _import(tables, subject, candidate, schema, candidate.id)
+        else:
+            version = _add(tables, subject, candidate, schema)
+    log.info("schema_registered", subject_name=subject, version=version.number, schema_id=version.schema_id)
+    return version
 
 
 def _add(tables: Tables, subject: str, candidate: Candidate, schema: CheckedSchema) -> Version:

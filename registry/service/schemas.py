@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from registry.service.errors import StoreUnavailableError, no_such_resource, schema_not_found
+from registry.service.errors import StoreUnavailableError, invalid_schema, no_such_resource, schema_not_found
 from registry.service.http import INT_DIGITS, Call, RawSchema
 from registry.service.names import subject_prefix
 from registry.service.store import Store, StoredSchema, Version
@@ -12,11 +12,17 @@ from registry.service.versions import NUMBER_MAX as INT_MAX
 from registry.service.versions import alive
 
 ENTRY = TypeVar("ENTRY")
+FORMATS = ("", "default")
 SCHEMAS_MAX = 1_000  # of one answer, as in Confluent's registry; `offset` leads to the others
 
 
 def schema_facts(schema: StoredSchema, call: Call) -> dict[str, Any]:
-    """A schema as the API shows it: the type of an Avro schema and an empty list of references are left out."""
+    """A schema as the API shows it: the type of an Avro schema and an empty list of references are left out.
+
+    Raises ApiError for a format that schemas are not turned into.
+    """
+    if call.query.get("format", "") not in FORMATS:
+        raise invalid_schema(f"Format '{call.query['format']}' is not supported: schemas are shown as they are kept")
     facts: dict[str, Any] = {"guid": schema.guid} if call.takes_more else {}
     facts["schema"] = schema.text
     if schema.references:
@@ -69,7 +75,7 @@ def remembered_schema(store: Store, call: Call) -> Any:
 
 def get_schema_text(store: Store, call: Call) -> Any:
     """`GET /schemas/ids/{id}/schema`: the schema itself."""
-    return RawSchema(_schema(store, _id(call)).text)
+    return RawSchema(schema_facts(_schema(store, _id(call)), call)["schema"])
 
 
 def list_schema_subjects(store: Store, call: Call) -> Any:

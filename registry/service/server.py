@@ -13,12 +13,13 @@ from registry.errors import RegistryError
 from registry.service.app import registry_app
 
 BACKLOG = 256  # connections that wait to be accepted
+POLL_S = 0.01
 
 log = structlog.get_logger()
 
 
 class PortTakenError(RegistryError):
-    """Another process listens on the port."""
+    """The port cannot be listened on: another process does, or the address is not of this machine."""
 
     exit_code = 71  # EX_OSERR of sysexits.h
 
@@ -30,10 +31,10 @@ def serve(database_url: str, *, host: str, port: int) -> None:
 
 async def serve_until(database_url: str, *, host: str, port: int, on_ready: Callable[[Server], None]) -> None:
     """Serves until the server is stopped by whoever `on_ready` hands it to, once it listens. Raises PortTakenError."""
-    _check_free(host, port)
+    address = _free_address(host, port)
     server = Server(
         registry_app(database_url),
-        address=host,
+        address=address,
         port=port,
         interface=Interfaces.ASGI,
         backlog=BACKLOG,
@@ -41,10 +42,11 @@ async def serve_until(database_url: str, *, host: str, port: int, on_ready: Call
         log_enabled=False,
     )
     serving = asyncio.create_task(server.serve())
-    while not serving.done() and not await asyncio.to_thread(_listens, host, port):
-        await asyncio.sleep(0.01)
-    log.info("registry_ready", url=f"http://{host}:{port}")
-    on_ready(server)
+    while not serving.done() and not await asyncio.to_thread(_listens, address, port):
+        await asyncio.sleep(POLL_S)
+    if not serving.done():
+        log.info("registry_ready", url=f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}")
+        on_ready(server)
     await serving
 
 
@@ -54,16 +56,21 @@ def _stop_with_signals(server: Server) -> None:
         loop.add_signal_handler(number, server.stop)
 
 
-def _check_free(host: str, port: int) -> None:
-    """Granian shares a port with whoever listens on it already; two registries there would each get half the calls."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as exc:
-            raise PortTakenError(
-                f"port {port} of '{host}' cannot be listened on: {exc.strerror}", remedy="choose another with --port"
-            ) from exc
+def _free_address(host: str, port: int) -> str:
+    """The address of a host, with a port that is free. Raises PortTakenError.
+
+    Granian shares a port with whoever listens on it already; two registries there would each get half the calls.
+    """
+    try:
+        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as exc:
+        raise PortTakenError(
+            f"port {port} of '{host}' cannot be listened on: {exc.strerror}", remedy="choose another with --port"
+        ) from exc
+    return str(place[0])
 
 
 def _listens(host: str, port: int) -> bool:

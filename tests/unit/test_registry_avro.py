@@ -80,7 +80,7 @@ def values(schema):
     raise AssertionError(schema)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(old=SCHEMAS, new=SCHEMAS, data=st.data())
 def test_what_may_follow_reads_every_value_of_the_earlier(old, new, data):
     written = io.BytesIO()
@@ -92,7 +92,7 @@ def test_what_may_follow_reads_every_value_of_the_earlier(old, new, data):
         fastavro.schemaless_reader(written, fastavro.parse_schema(old), fastavro.parse_schema(new))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(old=SCHEMAS, new=SCHEMAS)
 def test_a_rule_is_named_exactly_where_the_package_sees_one_broken(old, new):
     checker = ReaderWriterCompatibilityChecker()

@@ -84,6 +84,10 @@ def test_what_the_registry_does_not_keep_is_refused_not_ignored(service):
     assert service.error("POST", VERSIONS, {"schema": schema, "schemaType": "PROTOBUF"}) == (422, 42201)
     assert service.error("POST", VERSIONS, {"schema": schema, "metadata": {"tags": {}}}) == (422, 42201)
     assert service.error("POST", VERSIONS, {"schema": schema, "ruleSet": {"domainRules": []}}) == (422, 42210)
+    service.register("deeds", schema)
+    for path in ("/schemas/ids/1", "/schemas/ids/1/schema", "/subjects/deeds/versions/1"):
+        assert service.error("GET", f"{path}?format=resolved") == (422, 42201)
+        assert service.client.get(f"{path}?format=default").status_code == 200
 
 
 def test_logical_types_that_do_not_fit_are_passed_over_as_the_specification_says(service):

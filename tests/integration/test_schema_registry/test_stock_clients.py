@@ -18,6 +18,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from deploy.local.process import ChildProcess, free_port
+from registry.service.server import PortTakenError, serve
 
 READY_TIMEOUT_S = 30
 NAME = "سازمان ثبت/deeds-value"
@@ -147,3 +148,11 @@ def test_the_command_serves_with_nothing_but_a_database(database_url, tmp_path, 
     assert schema_id == 1
     assert not process.is_running
     assert "yekbar:" not in log.read_text()  # no password of the database
+
+
+def test_a_port_that_is_taken_or_elsewhere_is_told(service, database_url):
+    taken = int(service.url.rpartition(":")[2])
+
+    for host, port in (("127.0.0.1", taken), ("192.0.2.1", free_port()), ("nowhere.invalid", free_port())):
+        with pytest.raises(PortTakenError, match=f"port {port} of '{host}'"):
+            serve(database_url, host=host, port=port)
