@@ -58,6 +58,7 @@ def stack(request):
 def temporary_folder():
     """A folder that PostgreSQL's own user reaches too, where the tests run as root."""
     folder = Path(tempfile.mkdtemp(prefix="yekbar-test-"))
+    folder.chmod(0o711)
     try:
         yield folder
     finally:

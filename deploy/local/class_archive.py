@@ -52,17 +52,21 @@ class ClassArchive:
         """Gives up what is not complete, before its broker stops."""
         if self._making is not None:
             self._making.kill()
-            self._partial.unlink(missing_ok=True)
+            self._remove_partial()
 
     def remove(self) -> None:
         """Removes an archive that no Java can use."""
         self._place.unlink(missing_ok=True)
+
+    def _remove_partial(self) -> None:
+        for place in self._partial.parent.glob(f"{self._partial.name}*"):  # with the list of classes beside it
+            place.unlink(missing_ok=True)
 
     def _tidy(self) -> None:
         oldest = time.time() - UNUSED_DAYS_MAX * 24 * 3600
         for place in self._place.parent.glob("kafka-*.jsa"):
             if place.stat().st_mtime < oldest:
                 place.unlink(missing_ok=True)
-        for partial in self._place.parent.glob("kafka-*.jsa.*.part"):
-            if birth_of(int(partial.suffixes[-2][1:])) is None:
+        for partial in self._place.parent.glob("kafka-*.jsa.*.part*"):
+            if birth_of(int(partial.name.split(".")[2])) is None:
                 partial.unlink(missing_ok=True)

