@@ -1,7 +1,7 @@
 """Folds the events of one person after another, as `consumers.fold` says, and tells what became of each."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -29,6 +29,12 @@ class LoggedEvent:
     position: int
     content: tuple[Any, ...]
 
+    @classmethod
+    def of(cls, row: Mapping[str, Any], *, body_names: Sequence[str]) -> "LoggedEvent":
+        """The event that a row says."""
+        named = {name: row[name] for name in EVENT_FIELDS}
+        return cls(**named, content=tuple(_comparable(row[name]) for name in (*CONTENT_FIELDS, *body_names)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
@@ -36,6 +42,15 @@ class Fate:
 
     voided_by: UUID | None = None
     reason: str | None = None
+
+
+EVENT_FIELDS = tuple(field.name for field in fields(LoggedEvent) if field.name != "content")
+CONTENT_FIELDS = ("recorded_at", "under_investigation")
+
+
+def _comparable(value: Any) -> Any:
+    """The value in a form in which what the database calls equal is equal: to Python, NaN differs from itself."""
+    return "NaN" if value != value else value
 
 
 def fates(log: Iterable[LoggedEvent]) -> Iterator[tuple[LoggedEvent, Fate]]:

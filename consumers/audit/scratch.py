@@ -6,16 +6,16 @@ rows are the fold. All other persons are folded one event at a time, by that mod
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from itertools import islice
 from typing import Any
 
 import polars as pl
 from psycopg import Connection, DataError, sql
+from psycopg.rows import dict_row
 
 from bus.reasons import Reason
 from consumers.audit.errors import ScratchError
-from consumers.audit.folding import Fate, LoggedEvent, fates
+from consumers.audit.folding import CONTENT_FIELDS, EVENT_FIELDS, Fate, LoggedEvent, fates
 from consumers.copying import copy, copy_bytes
 from consumers.views import body_columns, columns, create_views, statement
 from registry.contracts import RecordType
@@ -23,7 +23,6 @@ from registry.contracts import RecordType
 PREFIX = "replay_"
 IDENTIFIER_BYTES_MAX = 63  # PostgreSQL cuts longer names off, and two replays could become one
 FETCH_ROWS = 5_000
-_EVENT_FIELDS = [field.name for field in fields(LoggedEvent) if field.name != "content"]
 _PLACE = {"partition": pl.Int32, "position": pl.Int64}
 
 
@@ -113,16 +112,14 @@ class Scratch:
         return facts[0], dict(passed_by.fetchall())
 
     def _intertwined(self) -> Iterator[LoggedEvent]:
-        body = sql.SQL("").join(sql.SQL(", {}").format(sql.Identifier(c.name)) for c in body_columns(self._record_type))
-        query = statement("audit_intertwined.sql").format(schema=sql.Identifier(self.place), body=body)
-        with self._connection.cursor(name="intertwined") as cursor:
+        body_names = [column.name for column in body_columns(self._record_type)]
+        names = sql.SQL(", ").join(map(sql.Identifier, (*EVENT_FIELDS, *CONTENT_FIELDS, *body_names)))
+        query = statement("audit_intertwined.sql").format(schema=sql.Identifier(self.place), names=names)
+        with self._connection.cursor(name="intertwined", row_factory=dict_row) as cursor:
             cursor.itersize = FETCH_ROWS
             cursor.execute(query)
             for row in cursor:
-                yield LoggedEvent(
-                    **dict(zip(_EVENT_FIELDS, row, strict=False)),
-                    content=tuple(map(_comparable, row[len(_EVENT_FIELDS) :])),
-                )
+                yield LoggedEvent.of(row, body_names=body_names)
 
     def _note_fates(self, verdicts: Sequence[tuple[LoggedEvent, Fate]]) -> None:
         rows = [
@@ -137,8 +134,3 @@ class Scratch:
 
     def _execute(self, query: sql.SQL) -> None:
         self._connection.execute(query.format(schema=sql.Identifier(self.place)))
-
-
-def _comparable(value: Any) -> Any:
-    """The value in a form in which what the database calls equal is equal: to Python, NaN differs from itself."""
-    return "NaN" if value != value else value

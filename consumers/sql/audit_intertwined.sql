@@ -4,7 +4,6 @@ WITH intertwined AS MATERIALIZED (
   UNION
   SELECT subject FROM {schema}.facts GROUP BY subject, event_id HAVING count(*) > 1
 )
-SELECT subject, event_id, record_key, change_kind, previous_event_id, effective_from, effective_to, known_at,
-       partition, position, recorded_at, under_investigation{body}
+SELECT {names}
 FROM {schema}.facts JOIN intertwined USING (subject)
 ORDER BY subject, partition, position

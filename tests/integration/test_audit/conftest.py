@@ -7,6 +7,7 @@ import fastavro
 import polars as pl
 import psycopg
 import pytest
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from bus.envelope import ChangeKind, Event
@@ -103,6 +104,12 @@ class AuditedBus:
         for key, value in messages:
             self._producer.produce(self.topic, key=key, value=value, partition=partition)
         assert self._producer.flush(30) == 0
+
+    def cut(self, partition, *, before):
+        """Deletes the log's start, as a retention that is set wrongly would."""
+        client = admin(self.kafka)
+        place = TopicPartition(self.topic, partition, before)
+        client.delete_records([place])[place].result(30)
 
     def materialize(self, cuts=()):
         """Applies what waits in the log, in batches that are cut where it is said."""

@@ -1,0 +1,7 @@
+-- Requests for evidence, the newest first; of one person, or since a time, where that is asked for.
+SELECT access_id, at, requester, procedure, subject, case_reference, acting_user, represented_party, purpose, legal_basis,
+       effective_at, known_at, decision, reason, evidence
+FROM yekbar.accesses
+WHERE (%(subject)s::uuid IS NULL OR subject = %(subject)s) AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
+ORDER BY at DESC, access_id DESC
+LIMIT %(limit)s
