@@ -67,7 +67,7 @@ def instant(text: str) -> datetime:
     return said if said.tzinfo else said.replace(tzinfo=UTC)
 
 
-RecordTypes = Annotated[list[str] | None, typer.Argument(metavar="[RECORD_TYPE]…", help="All when none is named.")]
+RecordTypes = Annotated[list[str] | None, typer.Argument(metavar="RECORD_TYPE", help="All when none is named.")]
 Person = Annotated[str, typer.Argument(metavar="NATIONAL_ID", help="In digits of any script; - reads it from stdin.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many to list of each sort.")]
 

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from bus.envelope import ChangeKind
 from consumers.accesses.record import Access
 from consumers.audit.diff import Compared
 from consumers.audit.findings import Finding
-from consumers.audit.folding import LoggedEvent
+from consumers.audit.folding import DUPLICATE, LoggedEvent
 from consumers.audit.person import Told, ToldEvent
 from consumers.audit.replay import Replayed
 from consumers.audit.verify import Verified
@@ -128,21 +129,21 @@ def show_told(record_type: RecordType, told: Told) -> None:
     if not told.events:
         console().print(f"{record_type.id}: the bus knows nothing of this person")
         return
-    places = {event.event_id: number for number, event in _taken(told)}
-    events = [_event_row(number, one, places) for number, one in enumerate(told.events, 1)]
-    columns = ["#", "known", "partition:position", "change", "record", "effective", "became", "event"]
-    print_table(f"{record_type.id}: what was said", columns, events)
+    numbers = {event.event_id: number for number, event in _taken(told)}
+    hidden = () if record_type.record_key_field else ("record",)
+    events = [_event_row(number, one, numbers) for number, one in enumerate(told.events, 1)]
+    _print_facts(f"{record_type.id}: what was said", events, hidden=hidden)
     periods = [
-        (
-            one.record_key or None,
-            _time(one.period.effective_from),
-            _time(one.period.effective_to),
-            f"#{places[one.period.fact.event_id]}",
-            "nothing" if one.period.is_ceased else _body(one.told.body),
-        )
+        {
+            "from": _time(one.period.effective_from),
+            "until": _time(one.period.effective_to),
+            "record": one.record_key,
+            "by": f"#{numbers[one.period.fact.event_id]}",
+            "holds": "nothing: it ceased" if one.period.is_ceased else _body(one.told.body),
+        }
         for one in told.periods
     ]
-    print_table("What holds", ["record", "from", "until", "by", "holds"], periods)
+    _print_facts(f"{record_type.id}: what holds", periods, hidden=hidden)
 
 
 def told_facts(told: Told) -> dict[str, Any]:
@@ -186,20 +187,46 @@ def _taken(told: Told) -> Iterator[tuple[int, LoggedEvent]]:
             yield number, one.event
 
 
-def _event_row(number: int, one: ToldEvent, places: Mapping[UUID, int]) -> tuple[Any, ...]:
-    known = (f"#{number}", _time(one.known_at), _place(one.partition, one.position))
-    if one.event is None:
-        return (*known, None, None, None, one.fate.reason, None)
+def _event_row(number: int, one: ToldEvent, numbers: Mapping[UUID, int]) -> dict[str, Any]:
     event = one.event
-    undone = places.get(event.previous_event_id) if event.previous_event_id else None
-    change = f"{one.change_kind} #{undone}" if undone else str(one.change_kind)
-    effective = f"{_time(event.effective_from)} – {_time(event.effective_to) or ''}"
-    became = one.fate.reason or (f"void by #{places[one.fate.voided_by]}" if one.fate.voided_by else "stands")
-    return (*known, change, event.record_key or None, effective, became, event.event_id)
+    return {
+        "#": f"#{number}",
+        "known": _time(one.known_at),
+        "log": _place(one.partition, one.position),
+        "change": one.change_kind,
+        "record": event and event.record_key,
+        "effective": event and f"{_time(event.effective_from)} – {_time(event.effective_to) or ''}",
+        "became": _became(one, numbers),
+        "event": event and event.event_id,
+    }
+
+
+def _became(one: ToldEvent, numbers: Mapping[UUID, int]) -> str:
+    """What an event did in the end, or who undid it; events of this table are named by their number."""
+
+    def named(event_id: UUID) -> str:
+        return f"#{numbers[event_id]}" if event_id in numbers else str(event_id)
+
+    if one.fate.reason is not None:
+        return "sent again" if one.fate.reason == DUPLICATE else f"quarantine: {one.fate.reason}"
+    if one.fate.voided_by is not None:
+        return f"void by {named(one.fate.voided_by)}"
+    if one.event is None or one.event.previous_event_id is None:
+        return "stands"
+    undone = named(one.event.previous_event_id)
+    return f"undoes {undone}" if one.change_kind is ChangeKind.ANNULLED else f"stands for {undone}"
+
+
+def _print_facts(title: str, rows: Sequence[Mapping[str, Any]], *, hidden: Sequence[str]) -> None:
+    if not rows:
+        console().print(f"{title}: nothing")
+        return
+    columns = [name for name in rows[0] if name not in hidden]
+    print_table(title, columns, ([row[name] for name in columns] for row in rows))
 
 
 def _counts(passed_by: Mapping[str, int]) -> str | None:
-    return ", ".join(f"{reason} {count:,}" for reason, count in sorted(passed_by.items())) or None
+    return "\n".join(f"{reason} {count:,}" for reason, count in sorted(passed_by.items())) or None
 
 
 def _said(columns: Sequence[str], reason: str | None) -> str | None:
@@ -229,12 +256,22 @@ def _time(at: datetime | None) -> str | None:
 
 
 def _left(evidence: Iterable[Mapping[str, Any]]) -> str | None:
-    """The evidence types of which claims left; the claims themselves are in the JSON."""
-    return ", ".join(one["evidence_type"] for one in evidence if one.get("claims")) or None
+    """The claims that left, by evidence type."""
+    told = [f"{one['evidence_type']}: {', '.join(one['claims'])}" for one in evidence if one.get("claims")]
+    return "\n".join(told) or None
 
 
 def _body(body: Mapping[str, Any] | None) -> str | None:
-    return None if body is None else ", ".join(f"{name}={value}" for name, value in body.items() if value is not None)
+    """A field a line; fields without a value are left out."""
+    if body is None:
+        return None
+    return "\n".join(f"{name}: {_value(value)}" for name, value in body.items() if value is not None) or None
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, datetime):
+        return str(_time(value))
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _conclude(count: int, *, listed: int, what: str, good: str) -> None:
@@ -242,5 +279,5 @@ def _conclude(count: int, *, listed: int, what: str, good: str) -> None:
     if not count:
         console().print(good)
         return
-    rest = f"; {listed:,} are listed" if listed < count else ""
+    rest = f"; {listed:,} are listed, see --limit" if listed < count else ""
     console().print(f"{count:,} {what}{'' if count == 1 else 's'}{rest}", style="bold")
