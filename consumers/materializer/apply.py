@@ -29,6 +29,7 @@ LogPlace = tuple[int, int]  # partition and position: where an event lies in its
 _FACT_TYPES = {"change_kind": pl.Int16, "partition": pl.Int32, "position": pl.Int64}
 _EVENT = ["subject", "event_id"]
 _PLACE = ["partition", "position"]
+_TARGET = ["subject", "previous_event_id"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ def _apply(connection: Connection[Any], record_type: RecordType, events: Encoded
         events = encode(record_type, _marked(left, events.suspects), schema=events.database_schema)
     written, duplicates, reused = _write(connection, events)
     if events.references.height:
-        _settle(connection, events)
+        _settle(connection, events, are_new=written == events.rows.height and not events.suspects.height)
     return Applied(
         applied=written,
         duplicates=frozenset(duplicates),
@@ -126,16 +127,15 @@ def _refuse_dangling(connection: Connection[Any], events: Encoded) -> list[LogPl
     rows, references = events.rows, events.references
     if not references.height:
         return []
-    subjects = references["subject"].unique().to_list()
-    named = set(references["previous_event_id"].to_list()) | set(references["event_id"].to_list())
+    asked = pl.concat(
+        [references.select("subject", event_id=pl.col(name)) for name in ("previous_event_id", "event_id")]
+    ).unique()
     found = connection.execute(
-        sql.SQL(
-            "SELECT subject, record_key, event_id FROM {}.facts WHERE subject = ANY (%s) AND event_id = ANY (%s)"
-        ).format(sql.Identifier(events.database_schema)),
-        ([UUID(bytes=subject) for subject in subjects], [UUID(bytes=event_id) for event_id in named]),
+        statement("known_events.sql").format(schema=sql.Identifier(events.database_schema)),
+        {"subjects": _uuids(asked["subject"]), "event_ids": _uuids(asked["event_id"])},
     )
     known = {(subject.bytes, event_id.bytes): record_key for subject, record_key, event_id in found}
-    beside = rows.filter(pl.col("subject").is_in(subjects) & pl.col("event_id").is_in(list(named)))
+    beside = rows.join(asked, on=_EVENT, how="semi")
     dangling = []
     both = pl.concat([beside, references]).unique(_PLACE).sort(_PLACE)
     needed = ["subject", "record_key", "event_id", "previous_event_id", *_PLACE]
@@ -185,9 +185,35 @@ def _write_through_stage(
     )
 
 
-def _settle(connection: Connection[Any], events: Encoded) -> None:
-    records = events.references.select("subject", "record_key").unique()
-    connection.execute(
-        statement("settle.sql").format(schema=sql.Identifier(events.database_schema)),
-        {"subjects": [UUID(bytes=subject) for subject in records["subject"]], "keys": records["record_key"].to_list()},
-    )
+def _settle(connection: Connection[Any], events: Encoded, *, are_new: bool) -> None:
+    """Tells anew which events are void; `are_new` when no reference can have been applied before."""
+    place = sql.Identifier(events.database_schema)
+    references = events.references
+    chained = references
+    if are_new:
+        undone = references.select("subject", event_id="previous_event_id")
+        plain = references.join(undone, on=_EVENT, how="anti").sort("position").unique(_TARGET, keep="last")
+        found = connection.execute(
+            statement("void_plain.sql").format(schema=place),
+            {
+                "subjects": _uuids(plain["subject"]),
+                "targets": _uuids(plain["previous_event_id"]),
+                "undoing": _uuids(plain["event_id"]),
+            },
+        ).fetchall()
+        settled = pl.DataFrame(
+            [(subject.bytes, target.bytes) for subject, target in found],
+            schema=dict.fromkeys(_TARGET, pl.Binary),
+            orient="row",
+        )
+        chained = references.join(settled, on=_TARGET, how="anti")
+    if chained.height:
+        records = chained.select("subject", "record_key").unique()
+        connection.execute(
+            statement("settle.sql").format(schema=place),
+            {"subjects": _uuids(records["subject"]), "keys": records["record_key"].to_list()},
+        )
+
+
+def _uuids(ids: pl.Series) -> list[UUID]:
+    return [UUID(bytes=one) for one in ids]

@@ -22,6 +22,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from bus.errors import TransientError
+from bus.failpoints import failpoint
 from bus.kafka import KafkaConnection, bus_error, producer
 from bus.topics import record_type_of, records_topic
 from consumers.errors import FencedError
@@ -122,9 +123,11 @@ class _Membership:
         taken = reader.read()
         consumed = time.perf_counter()
         if not taken.is_empty:
+            failpoint("materializer.consumed")
             batch = [self._topic_batch(topic, arrived, taken.reads_to) for topic, arrived in taken.arrived.items()]
             batch += self._ends_alone(taken.reads_to, set(taken.arrived))
             encoded = time.perf_counter()
+            failpoint("materializer.encoded")
             self._writer.put(batch)
             self._tally.spend("consume", consumed - began)
             self._tally.spend("decode, check, encode", encoded - consumed)
@@ -138,6 +141,7 @@ class _Membership:
         assert record_type_id is not None
         checker = self._checkers[record_type_id]
         checked = checker.check(arrived)
+        failpoint("materializer.checked")
         events = self._sequences[record_type_id].mark(checked.events)
         takeable = events.filter(pl.col("reason").is_null()) if checked.refused else events
         return TopicBatch(
@@ -194,8 +198,10 @@ class _Membership:
         caught_up = [owned for place, owned in committed.items() if owned.next_position >= ends.get(place, 0)]
         if caught_up:
             mark_caught_up(self._connection, caught_up, asked_at)
+        failpoint("materializer.announcing")
         while announce(self._connection, self._quarantine):
             pass
+        failpoint("materializer.hinting")
         reader.hint({place: owned.next_position for place, owned in committed.items()})
 
 

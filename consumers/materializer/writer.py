@@ -16,6 +16,7 @@ import polars as pl
 import psycopg
 import structlog
 
+from bus.failpoints import failpoint
 from bus.reasons import Reason
 from consumers.errors import FencedError
 from consumers.materializer.apply import Encoded, LogPlace, apply
@@ -138,6 +139,8 @@ class Writer:
             for part in batch:
                 for owned in self._apply(part, tally):
                     moved[part.topic, owned.partition] = owned
+            failpoint("materializer.committing")
+        failpoint("materializer.committed")
         self._owned.update(moved)
         self.tally.batches += 1
         self.tally.spend("apply, commit", time.perf_counter() - began)
@@ -146,10 +149,12 @@ class Writer:
 
     def _apply(self, part: TopicBatch, tally: Tally) -> tuple[Owned, ...]:
         owned = advance(self._connection, self._moves(part))
+        failpoint("materializer.advanced")
         refused = {self._place(part, one.row): one for one in part.refused}
         duplicates: frozenset[LogPlace] = frozenset()
         if part.encoded is not None:
             applied = apply(self._connection, part.record_type, part.encoded)
+            failpoint("materializer.applied")
             duplicates = applied.duplicates
             rows = self._rows(part) if applied.refused else {}
             refused |= {place: Refused(row=rows[place], reason=why) for place, why in applied.refused.items()}
