@@ -52,6 +52,7 @@ OTHER_VARIABLES = frozenset(
         "YEKBAR_TOKEN_AGENCY_CLAIM",
         "YEKBAR_TOKEN",
         "YEKBAR_EVIDENCE_URL",
+        "YEKBAR_FAILPOINTS",
     }
 )
 

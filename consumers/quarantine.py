@@ -17,6 +17,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from bus.errors import TransientError
+from bus.failpoints import failpoint
 from bus.kafka import REQUEST_TIMEOUT_S
 from bus.reasons import Reason
 from bus.topics import quarantine_topic
@@ -119,6 +120,7 @@ def announce(connection: Connection[Any], producer: Producer) -> int:
         )
     if producer.flush(REQUEST_TIMEOUT_S) or failures:
         raise TransientError(f"{len(rows)} entries of quarantine could not be announced", remedy="trying again")
+    failpoint("quarantine.announced")
     if rows:
         connection.execute(
             "UPDATE yekbar.quarantine SET announced_at = now() WHERE entry = ANY (%s)", ([row.entry for row in rows],)
@@ -167,6 +169,7 @@ def redrive(connection: Connection[Any], producer: Producer, entries: Sequence[E
         )
     if producer.flush(REQUEST_TIMEOUT_S) or failures:
         raise TransientError(f"{len(failures)} of {len(entries)} entries could not be sent", remedy="try again later")
+    failpoint("quarantine.redriven")
     return _mark(connection, entries, State.REDRIVEN, note=None)
 
 

@@ -22,6 +22,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicCollection
 
 from bus.errors import TransientError
+from bus.failpoints import failpoint
 from bus.kafka import KafkaConnection, admin, bus_error, producer
 from producers.encoding import Encoder
 from producers.errors import ClosedError, DeliveryError, TopicMissingError
@@ -170,6 +171,7 @@ class Sender:
             self._producer.poll(wait_s)
             self._land()
             if self._landed:
+                failpoint("publisher.landed")
                 self._journal.settle(_kept(self._landed))
                 self._tell_landed()
             self._tell_silence()
@@ -188,6 +190,7 @@ class Sender:
         )
         self._land()
         self._journal.promise(promise, _kept(self._landed))
+        failpoint("publisher.promised")
         self._tell_landed()
         self._fly(Flight(promise, batch.event_ids))
         self._producer.poll(0)
@@ -206,6 +209,7 @@ class Sender:
         if taken < len(messages):
             faults = {str(message["_error"]) for message in messages if "_error" in message}
             raise self._undeliverable(", ".join(sorted(faults)))
+        failpoint("publisher.flown")
 
     def _land(self) -> None:
         """Takes the flights that are whole, in order."""

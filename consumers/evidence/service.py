@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 from psycopg import AsyncConnection, Error
 
+from bus.failpoints import failpoint
 from consumers.accesses.record import Access, insert_accesses, insert_statement
 from consumers.evidence.answer import Stand, source, weigh
 from consumers.evidence.asking import Ask, Plan
@@ -68,6 +69,7 @@ class EvidenceService:
             found = await self._lookup.read(connection, _by_group(wanted))
             answers, accesses = self._judge(asks, wanted, found, clock)
             await insert_accesses(connection, self._insert, accesses)
+            failpoint("evidence.recorded")
         except Error as exc:
             log.error("batch_failed", fault=type(exc).__name__, sqlstate=exc.sqlstate, requests=len(asks))
             raise UnavailableError("the access could not be recorded") from exc
