@@ -125,29 +125,29 @@ class RawBus:
 
     def expected_rows(self):
         """What `facts` must hold by the one-by-one fold of the log: position and fate of each event that is taken."""
+        return self.folded()[0]
+
+    def folded(self, *, below=None):
+        """The same up to given positions, and the places of the messages that must be in quarantine."""
         schema = fastavro.parse_schema(event_schema(self.record_type))
         persons = defaultdict(list)
+        refused = set()
         for message in self.read_log():
+            if below is not None and message.offset() >= below.get(message.partition(), 0):
+                continue
+            if not message.value().startswith(frame(self.schema_id)):
+                refused.add((message.partition(), message.offset()))
+                continue
             event = Event.from_avro(fastavro.schemaless_reader(BytesIO(message.value()[FRAME_BYTES:]), schema, None))
-            fact = Fact(
-                event_id=event.event_id,
-                record_key=event.record_key,
-                change_kind=event.change_kind,
-                effective_from=event.effective_from,
-                effective_to=event.effective_to,
-                previous_event_id=event.previous_event_id,
-                body=event.body,
-                known_at=datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
-                position=message.offset(),
-            )
-            persons[event.subject, message.partition()].append(fact)
-        return {
-            (subject, fact.event_id): (partition, fact.position, fates.get(fact.event_id))
-            for (subject, partition), facts in persons.items()
-            for folded in [fold(facts)]
-            for fates in [voided_by(folded.facts)]
-            for fact in folded.facts
-        }
+            persons[event.subject, message.partition()].append(_fact(event, message))
+        rows = {}
+        for (subject, partition), facts in persons.items():
+            folded = fold(facts)
+            fates = voided_by(folded.facts)
+            refused |= {(partition, fact.position) for fact, _ in folded.refused}
+            for fact in folded.facts:
+                rows[subject, fact.event_id] = (partition, fact.position, fates.get(fact.event_id))
+        return rows, refused
 
     def actual_rows(self):
         """The same, as the view says it."""
@@ -174,3 +174,17 @@ class RawBus:
     def reasons(self):
         with psycopg.connect(self.database_url) as connection:
             return Counter(entry.reason for entry in list_entries(connection))
+
+
+def _fact(event, message):
+    return Fact(
+        event_id=event.event_id,
+        record_key=event.record_key,
+        change_kind=event.change_kind,
+        effective_from=event.effective_from,
+        effective_to=event.effective_to,
+        previous_event_id=event.previous_event_id,
+        body=event.body,
+        known_at=datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC),
+        position=message.offset(),
+    )
