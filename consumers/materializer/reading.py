@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollectio
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
+from bus.errors import TransientError
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error, consumer
 from consumers.errors import LogAccidentError
 from consumers.materializer.check import Arrived, Header
@@ -24,6 +25,14 @@ IDLE_WAIT_S = 0.2
 log = structlog.get_logger()
 Message = Any  # the library says that each of a message's parts may be None; of a message that was read none is
 PartitionId = tuple[str, int]  # topic and partition
+_TOPIC_GONE = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNKNOWN_TOPIC_ID,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
 OnAssigned = Callable[[str, str, int], int]  # topic, topic id, partition → the position to read from
 OnRevoked = Callable[[Sequence[PartitionId]], None]
 
@@ -54,7 +63,7 @@ class Reader:
         on_revoked: OnRevoked,
     ) -> None:
         self._admin: AdminClient = admin(kafka)
-        self._topic_ids = topic_ids(self._admin, topics)
+        topic_ids(self._admin, topics)  # one that does not exist is told before the group is joined
         self._next: dict[PartitionId, int] = {}
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
@@ -101,8 +110,9 @@ class Reader:
 
     def _assigned(self, member: Consumer, partitions: list[TopicPartition]) -> None:
         starts = []
+        ids = topic_ids(self._admin, sorted({one.topic for one in partitions}))  # as they are now: one may be new
         for one in partitions:
-            position = self._on_assigned(one.topic, self._topic_ids[one.topic], one.partition)
+            position = self._on_assigned(one.topic, ids[one.topic], one.partition)
             low, high = member.get_watermark_offsets(TopicPartition(one.topic, one.partition), REQUEST_TIMEOUT_S)
             if not low <= position <= high:
                 raise LogAccidentError(
@@ -127,6 +137,8 @@ class Reader:
                 f"a position lies outside the log: {error.str()}",
                 remedy="nothing was changed; see 'a position outside the log' in the runbook",
             )
+        if error.code() in _TOPIC_GONE:
+            raise _topic_gone(error)
         log.warning("kafka_reported", error=error.str(), code=error.name())
 
     def __enter__(self) -> "Reader":
@@ -139,7 +151,9 @@ class Reader:
 
 
 def topic_ids(client: AdminClient, topics: Sequence[str]) -> dict[str, str]:
-    """Kafka's id of each topic (KIP-516). Raises BusError when one does not exist."""
+    """Kafka's id of each topic (KIP-516). Raises LogAccidentError when one does not exist, BusError."""
+    if not topics:
+        return {}
     found = {}
     for name, described in client.describe_topics(
         TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_S
@@ -147,12 +161,18 @@ def topic_ids(client: AdminClient, topics: Sequence[str]) -> dict[str, str]:
         try:
             found[name] = str(described.result(REQUEST_TIMEOUT_S).topic_id)
         except KafkaException as exc:
+            if exc.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise LogAccidentError(
+                    f"the topic '{name}' does not exist",
+                    remedy="make it with 'yekbar catalogue apply'; had it events, see the runbook, 'a topic was made"
+                    " anew'",
+                ) from exc
             raise bus_error(exc, f"describing topic '{name}'") from exc
     return found
 
 
 def log_ends(client: AdminClient, partitions: Sequence[PartitionId]) -> dict[PartitionId, int]:
-    """The position behind the last message of each partition. Raises BusError."""
+    """The position behind the last message of each partition. Raises TransientError when one is gone, BusError."""
     if not partitions:
         return {}
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the library leaves it untyped
@@ -161,7 +181,16 @@ def log_ends(client: AdminClient, partitions: Sequence[PartitionId]) -> dict[Par
         answers = client.list_offsets(asked, request_timeout=REQUEST_TIMEOUT_S)
         return {(one.topic, one.partition): answer.result(REQUEST_TIMEOUT_S).offset for one, answer in answers.items()}
     except KafkaException as exc:
+        if exc.args[0].code() in _TOPIC_GONE:
+            raise _topic_gone(exc.args[0]) from exc
         raise bus_error(exc, "asking for the ends of the log") from exc
+
+
+def _topic_gone(error: KafkaError) -> TransientError:
+    """Who joins anew learns whether the topic was deleted, or only this broker did not know it yet."""
+    return TransientError(
+        f"a topic that was read is gone: {error.str()}", remedy="joining anew, to see what became of it"
+    )
 
 
 def _arrived(messages: Sequence[Message]) -> Arrived:
