@@ -1,4 +1,5 @@
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID, uuid4
@@ -21,6 +22,8 @@ from consumers.materializer.check import Checker
 from consumers.materializer.positions import Move, advance, create_positions, take_over
 from consumers.quarantine import PutAside, create_quarantine, put_aside
 from consumers.views import create_views
+from deploy.provision import provision
+from deploy.wiring import wire
 from registry.client import InMemorySchemaRegistry
 from registry.composition import event_schema
 from registry.contracts import RecordType
@@ -31,38 +34,39 @@ BODY = {
     "type": "record",
     "name": "Holding",
     "fields": [
-        {"name": "word", "type": "string"},
-        {"name": "share", "type": ["null", "double"], "default": None},
-        {"name": "tags", "type": {"type": "array", "items": "string"}},
+        {"name": "word", "type": "string", "doc": "A word."},
+        {"name": "share", "type": ["null", "double"], "default": None, "doc": "A share."},
+        {"name": "tags", "type": {"type": "array", "items": "string"}, "doc": "Some tags."},
     ],
 }
+
+CONTRACT = """\
+title: {en: Holding, fa: دارایی}
+record_key_field: word
+freshness: P1D
+heartbeat: PT1H
+fields:
+  word: {title: {en: Word, fa: واژه}, classification: personal}
+  share: {title: {en: Share, fa: سهم}, classification: personal}
+  tags: {title: {en: Tags, fa: برچسب}, classification: public}
+"""
 
 
 class AuditedBus:
     """One record type on a real topic, with a view that is kept by the write path's own parts."""
 
-    def __init__(self, bootstrap, connection, record_type_id):
-        self.record_type = RecordType(
-            id=record_type_id,
-            agency=record_type_id.partition(".")[0],
-            title={},
-            body=BODY,
-            record_key_field="word",
-            fields=(),
-            rules=(),
-            freshness=timedelta(days=1),
-            heartbeat=timedelta(minutes=1),
-        )
-        self.topic = records_topic(record_type_id)
-        self.kafka = kafka_connection(bootstrap)
+    def __init__(self, kafka, connection, record_type, registry):
+        self.record_type = record_type
+        self.topic = records_topic(record_type.id)
+        self.kafka = kafka
         self.connection = connection
-        self.registry = InMemorySchemaRegistry()
-        self.schema = event_schema(self.record_type)
-        self.schema_id = self.registry.register(event_subject_name(self.topic), self.schema)
-        self.log = Log(self.kafka)
+        self.registry = registry
+        self.schema = event_schema(record_type)
+        self.schema_id = registry.register(event_subject_name(self.topic), self.schema)
+        self.log = Log(kafka)
         self._writer = fastavro.parse_schema(self.schema)
-        self._producer = producer(self.kafka)
-        self._read_to = dict.fromkeys(range(PARTITIONS), 0)
+        self._producer = producer(kafka)
+        self._read_to = {}
 
     @property
     def checker(self):
@@ -114,7 +118,7 @@ class AuditedBus:
     def materialize(self, cuts=()):
         """Applies what waits in the log, in batches that are cut where it is said."""
         bounds = self.log.bounds(self.topic)
-        rest = {partition: Stretch(self._read_to[partition], bounds[partition].stop) for partition in bounds}
+        rest = {partition: Stretch(self._read_to.get(partition, 0), bounds[partition].stop) for partition in bounds}
         for arrived in self.log.read(self.topic, rest):
             checked = self.checker.check(arrived)
             edges = sorted({0, len(arrived.values), *(cut for cut in cuts if cut < len(arrived.values))})
@@ -170,8 +174,55 @@ class AuditedBus:
 
 @pytest.fixture
 def bus(stack, database_url):
+    record_type_id = f"audited-{uuid4().hex[:8]}.holding"
+    record_type = RecordType(
+        id=record_type_id,
+        agency=record_type_id.partition(".")[0],
+        title={},
+        body=BODY,
+        record_key_field="word",
+        fields=(),
+        rules=(),
+        freshness=timedelta(days=1),
+        heartbeat=timedelta(minutes=1),
+    )
+    kafka = kafka_connection(stack.endpoints.kafka_bootstrap)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        made = AuditedBus(stack.endpoints.kafka_bootstrap, connection, f"audited-{uuid4().hex[:8]}.holding")
+        made = AuditedBus(kafka, connection, record_type, InMemorySchemaRegistry())
         with made.log:
             made.create()
+            yield made
+
+
+@pytest.fixture
+def published_bus(stack, database_url, schema_registry_url, tmp_path, monkeypatch):
+    """The same over a catalogue and a schema registry of its own, as the command finds them by its settings."""
+    agency = f"audited-{uuid4().hex[:8]}"
+    files = {
+        "nation.yaml": "title: {en: Nation, fa: کشور}\nnational_id_scheme: iran\n",
+        "agencies.yaml": f"{agency}:\n  title: {{en: Agency, fa: سازمان}}\n",
+        f"records/{agency}/holding.yaml": CONTRACT,
+        f"records/{agency}/holding.avsc": json.dumps(BODY),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for kind in ("evidence", "procedures", "agreements"):
+        (tmp_path / kind).mkdir()
+    settings = {
+        "KAFKA_BOOTSTRAP": stack.endpoints.kafka_bootstrap,
+        "DATABASE_URL": database_url,
+        "SCHEMA_REGISTRY_URL": schema_registry_url,
+        "YEKBAR_DOMAIN_KEY": stack.endpoints.domain_key,
+        "YEKBAR_CATALOGUE": str(tmp_path),
+        "COLUMNS": "200",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    wiring = wire()
+    provision(wiring)
+    with wiring.database() as connection:
+        made = AuditedBus(wiring.kafka, connection, wiring.record_type(f"{agency}.holding"), wiring.registry)
+        made.subject = wiring.pseudonymizer.subject
+        with made.log:
             yield made

@@ -1,7 +1,6 @@
 from dataclasses import replace
 from uuid import UUID, uuid4
 
-
 from consumers.audit.findings import FindingKind
 from consumers.audit.verify import shared_sources, verify
 
