@@ -20,6 +20,7 @@ _SHARED: KafkaConnection = {
     "broker.address.family": "v4",
     "socket.keepalive.enable": True,
     "reconnect.backoff.max.ms": 2_000,
+    "log_level": 3,  # errors: of a coordinator that is still loading the client warns, and retries by itself
 }
 
 

@@ -62,7 +62,9 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     known = {field.alias for field in Settings.model_fields.values() if field.alias}
     for name in environment:
         if name.startswith("YEKBAR_") and name not in known | OTHER_VARIABLES:
-            raise SettingError(f"unknown setting '{name}'", remedy=f"known are {', '.join(sorted(known))}")
+            raise SettingError(
+                f"unknown setting '{name}'", remedy=f"known are {', '.join(sorted(known | OTHER_VARIABLES))}"
+            )
     try:
         return Settings.model_validate({name: environment[name] for name in known if environment.get(name)})
     except ValidationError as exc:

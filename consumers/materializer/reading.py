@@ -123,6 +123,7 @@ class Reader:
             self._next[one.topic, one.partition] = position
             starts.append(TopicPartition(one.topic, one.partition, position))
         member.incremental_assign(starts)
+        log.info("partitions_assigned", partitions=len(partitions), topics=len(ids))
 
     def _revoked(self, member: Consumer, partitions: list[TopicPartition]) -> None:
         places = [(one.topic, one.partition) for one in partitions]
@@ -130,6 +131,7 @@ class Reader:
         for place in places:
             self._next.pop(place, None)
         member.incremental_unassign(partitions)
+        log.info("partitions_revoked", partitions=len(partitions))
 
     def _report(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):

@@ -17,6 +17,7 @@ import structlog
 from confluent_kafka.admin import AdminClient
 
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, admin
+from bus.telemetry import configure_logging
 from bus.topics import records_topic
 from consumers.errors import ConsumerError
 from consumers.materializer.reading import PartitionId, log_ends
@@ -136,6 +137,7 @@ def _expect_alive(processes: Sequence[BaseProcess]) -> None:
 
 def _work(assembly: Assembly, stop: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent tells us to stop
+    configure_logging()
     parent: Any = multiprocessing.parent_process()
     try:
         Worker(assembly.parts()).run(lambda: stop.is_set() or not parent.is_alive())

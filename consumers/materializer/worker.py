@@ -179,7 +179,7 @@ class _Membership:
         owned = take_over(self._connection, view=view, topic=topic, topic_id=topic_id, partition=partition)
         self._sequences[view].load(self._connection, partition)
         self._writer.own(topic, owned)
-        log.info("partition_taken_over", topic=topic, partition=partition, position=owned.next_position)
+        log.debug("partition_taken_over", topic=topic, partition=partition, position=owned.next_position)
         return owned.next_position
 
     def _give_up(self, partitions: Sequence[PartitionId]) -> None:
@@ -187,7 +187,7 @@ class _Membership:
         for topic, partition in partitions:
             self._writer.disown((topic, partition))
             self._sequences[record_type_of(topic) or ""].forget(partition)
-            log.info("partition_given_up", topic=topic, partition=partition)
+            log.debug("partition_given_up", topic=topic, partition=partition)
 
     def _report(self, reader: Reader) -> None:
         """Says how fresh the views are, hands quarantine to its topics, and hints to Kafka where we are."""

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from bus.telemetry import configure_logging
 from deploy.cli.output import INTERRUPTED, tell_error
 
 # The command's name is its module's name in this package; the line is what `yekbar --help` says of it.
@@ -60,6 +61,7 @@ def yekbar() -> None:
 
 def main() -> None:
     """Runs a command; an error we know is one clear message and its exit code, never a trace."""
+    configure_logging()
     try:
         sys.exit(app(standalone_mode=False))  # the code of a typer.Exit; None, from a command that is done, is 0
     except Exception as exc:
