@@ -7,7 +7,9 @@ ProducerError
 ├── TopicMissingError    the topic does not exist
 ├── DivergedError        the log holds another event under one of our sequences: two publish as one source
 ├── DeliveryError        the broker refuses an event for good; it stays in the journal
-└── ClosedError          the publisher is closed
+├── ClosedError          the publisher is closed
+├── MappingError         a mapping file says what it may not, or names a column that is not there
+└── UnreadableError      a file cannot be read at all: no such file, no known encoding, a broken quote
 """
 
 
@@ -59,3 +61,15 @@ class DeliveryError(ProducerError):
 
 class ClosedError(ProducerError):
     """The publisher is closed, or its sender has stopped."""
+
+
+class MappingError(ProducerError):
+    """A mapping is wrong, or does not fit what it maps; the message names the key or the column."""
+
+    exit_code = 78
+
+
+class UnreadableError(ProducerError):
+    """A file cannot be read; the message says where it fails."""
+
+    exit_code = 65

@@ -1,0 +1,198 @@
+"""`yekbar publish`: the rows of files as events of a record type."""
+
+import csv
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from deploy.cli.output import AsJson, console, error_console, print_json, print_table
+from deploy.local.running import data_folder
+from deploy.wiring import Wiring, wire
+from producers.file_publishing import FileOutcome, LookingDesk, RefusedRow, Target, publish_file
+from producers.files import read_parts
+from producers.journal_file import SqliteJournal
+from producers.mapper import Mapper
+from producers.mapping import FieldMapping, read_mapping
+from producers.publisher import Publisher
+from registry.contracts import RecordType
+
+SOME_REFUSED = 65  # EX_DATAERR of sysexits.h
+REPORT_COLUMNS = ("file", "line", "field", "value_class", "reason", "rule", "meaning")
+
+app = typer.Typer(add_completion=False)
+
+Files = Annotated[
+    list[Path], typer.Argument(help="CSV, JSON Lines, Parquet or Excel, by their endings.", exists=True, dir_okay=False)
+]
+
+
+@app.command()
+def publish(
+    record_type: Annotated[str, typer.Argument(help="What the rows are records of, as the catalogue names it.")],
+    files: Files,
+    source: Annotated[str | None, typer.Option(help="The stream at the agency; default: RECORD_TYPE/file.")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="A YAML file: which column says which field, and how.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="The files' encoding, where it cannot be told.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="What parts the columns of CSV, where it cannot be told.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check; nothing is sent.")] = False,
+    all_or_nothing: Annotated[
+        bool, typer.Option("--all-or-nothing", help="Check every row first, and send nothing when one is refused.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Where refused rows go; default: beside the first file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish the rows of files as events of a record type.
+
+    A column says the field of its own name: national_id, change_kind, effective_from, … and the body's fields. What is
+    refused goes to a report with its line, field and reason, and the good rows go on. The same file published again
+    publishes nothing twice; one that was broken off goes on.
+
+    Example: yekbar publish civil-registry.life-status deaths.csv --mapping deaths.yaml --dry-run
+    """
+    wiring = wire()
+    run = _Run(
+        wiring=wiring,
+        record_type=wiring.record_type(record_type),
+        source=source or f"{record_type}/file",
+        mapping=read_mapping(mapping) if mapping else FieldMapping(),
+        place=f"the mapping '{mapping}'" if mapping else "the mapping",
+        files=files,
+        encoding=encoding,
+        delimiter=delimiter,
+        report=report or files[0].with_name(f"{files[0].name}.refused.csv"),
+    )
+    must_look = dry_run or all_or_nothing
+    outcomes = run.through(run.looking(), "checking") if must_look else {}
+    may_send = not dry_run and not (all_or_nothing and any(one.refused for one in outcomes.values()))
+    if may_send:
+        outcomes = run.through(run.publishing(), "publishing")
+    elif not dry_run:
+        outcomes = {name: replace(one, published=0, repeated=0) for name, one in outcomes.items()}
+    _tell(run, outcomes, dry_run=dry_run, as_json=as_json)
+    if any(one.refused for one in outcomes.values()):
+        raise typer.Exit(SOME_REFUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What the command was asked to do."""
+
+    wiring: Wiring
+    record_type: RecordType
+    source: str
+    mapping: FieldMapping
+    place: str
+    files: list[Path]
+    encoding: str | None
+    delimiter: str | None
+    report: Path
+
+    def looking(self) -> AbstractContextManager[Target]:
+        """A desk that sends nothing."""
+        desk = LookingDesk(self.record_type, source=self.source, pseudonymizer=self.wiring.pseudonymizer)
+        return nullcontext(desk)
+
+    def publishing(self) -> AbstractContextManager[Target]:
+        """A publisher whose journal is kept in the data folder under the source's name."""
+        return Publisher(
+            self.record_type,
+            source=self.source,
+            kafka=self.wiring.kafka,
+            registry=self.wiring.registry,
+            pseudonymizer=self.wiring.pseudonymizer,
+            journal=SqliteJournal(journal_path(self.source)),
+        )
+
+    def through(self, opening: AbstractContextManager[Target], doing: str) -> dict[str, FileOutcome]:
+        """What became of each file."""
+        mapper = Mapper(self.record_type, self.mapping, place=self.place)
+        outcomes: dict[str, FileOutcome] = {}
+        with ExitStack() as parts:
+            target = parts.enter_context(opening)
+            on_refused = parts.enter_context(_report(self.report))
+            on_progress = parts.enter_context(_progress(doing, len(self.files)))
+            for number, path in enumerate(self.files):
+                outcomes[str(path)] = publish_file(
+                    path,
+                    read_parts(path, encoding=self.encoding, delimiter=self.delimiter),
+                    mapper,
+                    target,
+                    on_refused=on_refused,
+                    on_progress=partial(on_progress, path, number),
+                )
+        return outcomes
+
+
+def journal_path(source: str) -> Path:
+    """Where the journal of a source is kept."""
+    return data_folder() / "journals" / f"{quote(source, safe='')}.journal"
+
+
+@contextmanager
+def _report(path: Path) -> Iterator[Callable[[RefusedRow], None]]:
+    """Writes refused rows to a CSV file, which is there only when there are any."""
+    path.unlink(missing_ok=True)
+    with ExitStack() as closing:
+        writer: Any = None
+
+        def write(row: RefusedRow) -> None:
+            nonlocal writer
+            if writer is None:
+                writer = csv.DictWriter(
+                    closing.enter_context(path.open("w", encoding="utf-8", newline="")), REPORT_COLUMNS
+                )
+                writer.writeheader()
+            writer.writerow({**asdict(row), "meaning": row.meaning})
+
+        yield write
+
+
+@contextmanager
+def _progress(doing: str, files: int) -> Iterator[Callable[[Path, int, FileOutcome], None]]:
+    """A bar on stderr with the share done, the rate and the time left."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=error_console(), transient=True) as bar:
+        task = bar.add_task(doing, total=files, rate="")
+        began = time.monotonic()
+        rows_before: dict[int, int] = {}
+
+        def show(path: Path, number: int, done: FileOutcome) -> None:
+            rows_before[number] = done.rows
+            rate = sum(rows_before.values()) / max(time.monotonic() - began, 1e-3)
+            bar.update(
+                task, completed=number + done.share, description=f"{doing} {path.name}", rate=f"{rate:,.0f} rows/s"
+            )
+
+        yield show
+
+
+def _tell(run: _Run, outcomes: dict[str, FileOutcome], *, dry_run: bool, as_json: bool) -> None:
+    is_refusing = any(one.refused for one in outcomes.values())
+    names = ("rows", "published", "repeated", "refused")
+    rows = [{"file": file, **{name: getattr(one, name) for name in names}} for file, one in outcomes.items()]
+    if as_json:
+        facts = {"record_type": run.record_type.id, "source": run.source, "dry_run": dry_run, "files": rows}
+        print_json({**facts, "report": str(run.report) if is_refusing else None})
+        return
+    title = f"{run.record_type.id} as {run.source}" + (" (dry run: nothing was sent)" if dry_run else "")
+    shown = ["file", "rows", "would be published" if dry_run else "published", "published before", "refused"]
+    print_table(title, shown, ([*row.values()] for row in rows))
+    if is_refusing:
+        console().print(f"refused rows, each with its line, field and reason: {run.report}", soft_wrap=True)

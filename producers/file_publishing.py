@@ -1,0 +1,136 @@
+"""Publishing files: each part of a file is mapped, checked and published; each row that is refused is told.
+
+A file that is published again publishes nothing twice, and one that was broken off goes on: events have ids made from
+what their rows say, and the journal knows which of them it has promised.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from bus.reasons import Reason
+from bus.subject import Pseudonymizer
+from producers.desk import REFUSED_COLUMNS, ROW
+from producers.files import Part
+from producers.mapper import Mapper
+from producers.mapping import FieldSource
+from producers.preparation import Preparation
+from producers.publisher import ColumnsOutcome
+from producers.reading import value_class
+from registry.composition import event_schema
+from registry.contracts import RecordType
+
+LINE = "line"  # the field of a line that is no row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedRow:
+    """A row that was not published: where it is, which field is at fault and why; never the value."""
+
+    file: str
+    line: int
+    field: str
+    value_class: str
+    reason: str
+    rule: str
+
+    @property
+    def meaning(self) -> str:
+        """What is wrong, in one sentence."""
+        return Reason(self.reason).meaning
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOutcome:
+    """What became of a file's rows so far; `share` of the file is done, up to 1."""
+
+    rows: int = 0
+    published: int = 0
+    repeated: int = 0
+    refused: int = 0
+    share: float = 0.0
+
+
+class Target(Protocol):
+    """Where changes in columns go: a publisher, or a desk that only looks."""
+
+    def publish_columns(self, frame: pl.DataFrame) -> ColumnsOutcome:
+        """What became of the changes. Raises RefusedError when a whole column is at fault."""
+
+
+class LookingDesk:
+    """Checks as a publisher does, and sends nothing."""
+
+    def __init__(self, record_type: RecordType, *, source: str, pseudonymizer: Pseudonymizer) -> None:
+        self._preparation = Preparation(
+            record_type,
+            source=source,
+            schema_id=0,
+            event_schema=event_schema(record_type),
+            pseudonymizer=pseudonymizer,
+        )
+
+    def publish_columns(self, frame: pl.DataFrame) -> ColumnsOutcome:
+        """See Target: what would be published if nothing of it was before."""
+        batch, refused = self._preparation.rows(frame, now=datetime.now(UTC))
+        distinct = len(set(batch.event_ids))
+        return ColumnsOutcome(published=distinct, repeated=len(batch.event_ids) - distinct, refused=refused)
+
+
+def publish_file(
+    path: Path,
+    parts: Iterable[Part],
+    mapper: Mapper,
+    target: Target,
+    *,
+    on_refused: Callable[[RefusedRow], None],
+    on_progress: Callable[[FileOutcome], None],
+) -> FileOutcome:
+    """Publishes the rows of one file. Raises UnreadableError, MappingError, and whatever stops the sending."""
+    done = FileOutcome()
+    for part in parts:
+        refused = [
+            RefusedRow(
+                file=path.name,
+                line=fault.line,
+                field=fault.column or LINE,
+                value_class=fault.value_class,
+                reason=str(Reason.INVALID_FIELD),
+                rule="",
+            )
+            for fault in part.faults
+        ]
+        outcome = ColumnsOutcome(published=0, repeated=0, refused=pl.DataFrame(schema=REFUSED_COLUMNS))
+        if part.frame.height:
+            mapped = mapper.map(part.frame)
+            outcome = target.publish_columns(mapped.changes)
+            at_desk = outcome.refused.with_columns(mapped.rows.gather(outcome.refused[ROW]).cast(pl.Int64).alias(ROW))
+            both = pl.concat([mapped.refused, at_desk])
+            refused += _told(path, part, both, mapper.sources(part.frame.columns))
+        for row in sorted(refused, key=lambda one: one.line):
+            on_refused(row)
+        done = FileOutcome(
+            rows=done.rows + part.frame.height + len(part.faults),
+            published=done.published + outcome.published,
+            repeated=done.repeated + outcome.repeated,
+            refused=done.refused + len(refused),
+            share=part.share,
+        )
+        on_progress(done)
+    return done
+
+
+def _told(path: Path, part: Part, refused: pl.DataFrame, sources: Mapping[str, FieldSource]) -> list[RefusedRow]:
+    told = []
+    for row, field, reason, rule in refused.iter_rows():
+        source = sources.get(field)
+        column = None if source is None else source.column
+        given = "" if column is None else value_class(part.frame.item(row, column))
+        told.append(
+            RefusedRow(file=path.name, line=part.lines[row], field=field, value_class=given, reason=reason, rule=rule)
+        )
+    return told

@@ -1,0 +1,259 @@
+"""Files of an agency, read in parts as columns: CSV, JSON Lines, Parquet, Excel.
+
+A line that is no row is told by its number, and the others go on. Text stays text: what it means is the mapping's
+affair, so that no leading zero is lost on the way.
+"""
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from bus.kafka import MESSAGE_BYTES_MAX
+from producers.encodings import encoding_of
+from producers.errors import UnreadableError
+from producers.reading import value_class
+
+ROWS_TOGETHER = 10_000
+DELIMITERS = ",;\t|"
+_BROKEN_TEXT = "bytes that are no text in the file's encoding"
+_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".xlsx": "excel",
+    ".xls": "excel",
+    ".xlsb": "excel",
+    ".ods": "excel",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineFault:
+    """A line that is no row: its number, the column where one is at fault, and what is there, without the value."""
+
+    line: int
+    column: str
+    value_class: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some rows of a file: `lines` says where each begins, `faults` are lines that are no rows, `share` is up to 1."""
+
+    frame: pl.DataFrame
+    lines: Sequence[int]
+    faults: Sequence[LineFault]
+    share: float
+
+
+def read_parts(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> Iterator[Part]:
+    """The rows of a file, part by part. Raises UnreadableError."""
+    kind = _FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise UnreadableError(
+            f"'{path.name}' has an ending that tells no format", remedy=f"known are {', '.join(sorted(_FORMATS))}"
+        )
+    try:
+        if kind == "csv":
+            yield from _csv_parts(path, encoding_of(path, said=encoding), delimiter)
+        elif kind == "jsonl":
+            yield from _json_parts(path, encoding_of(path, said=encoding))
+        else:
+            yield from _parquet_parts(path) if kind == "parquet" else _excel_parts(path)
+    except UnicodeError as exc:
+        raise UnreadableError(
+            f"'{path.name}' is not in the encoding it was read with: {exc.reason if hasattr(exc, 'reason') else exc}",
+            remedy="say its encoding with --encoding",
+        ) from exc
+
+
+def _csv_parts(path: Path, encoding: str, delimiter: str | None) -> Iterator[Part]:
+    size = max(path.stat().st_size, 1)
+    csv.field_size_limit(MESSAGE_BYTES_MAX)
+    with path.open("rb") as raw, TextIOWrapper(raw, encoding, errors="surrogateescape", newline="") as text:
+        header_line = text.readline()
+        delimiter = delimiter or max(DELIMITERS, key=header_line.count)
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        names = _header(next(csv.reader([header_line], delimiter=delimiter, strict=True), []), path)
+        try:
+            yield from _csv_rows(reader, names, lambda: raw.tell() / size)
+        except csv.Error as exc:
+            raise UnreadableError(
+                f"'{path.name}' breaks off after line {reader.line_num + 1}: {exc}",
+                remedy="look for a quotation mark that is never closed",
+            ) from exc
+
+
+def _csv_rows(reader: Any, names: Sequence[str], share: Any) -> Iterator[Part]:
+    before = 1  # the header
+    while True:
+        rows, lines, faults = [], [], []
+        for row in islice(reader, ROWS_TOGETHER):
+            line, before = before + 1, reader.line_num + 1
+            if len(row) == len(names):
+                rows.append(row)
+                lines.append(line)
+            elif row:  # an empty line is none
+                faults.append(LineFault(line=line, column="", value_class=f"{len(row)} fields, not {len(names)}"))
+        if not rows and not faults:
+            return
+        yield _text_part(names, rows, lines, faults, share())
+
+
+def _text_part(
+    names: Sequence[str], rows: list[list[str]], lines: list[int], faults: list[LineFault], share: float
+) -> Part:
+    try:
+        frame = _text_frame(names, rows)
+    except UnicodeEncodeError:
+        broken = [_broken_column(names, row) for row in rows]
+        faults += [
+            LineFault(line=line, column=column, value_class=_BROKEN_TEXT)
+            for line, column in zip(lines, broken, strict=True)
+            if column is not None
+        ]
+        rows = [row for row, column in zip(rows, broken, strict=True) if column is None]
+        lines = [line for line, column in zip(lines, broken, strict=True) if column is None]
+        frame = _text_frame(names, rows)
+    return Part(frame=frame, lines=lines, faults=faults, share=share)
+
+
+def _text_frame(names: Sequence[str], rows: list[list[str]]) -> pl.DataFrame:
+    """The rows as columns of text; an empty cell says nothing."""
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [() for _ in names]
+    frame = pl.DataFrame([pl.Series(name, column, pl.String) for name, column in zip(names, columns, strict=True)])
+    return frame.select(pl.when(pl.all() != "").then(pl.all()))
+
+
+def _broken_column(names: Sequence[str], row: list[str]) -> str | None:
+    for name, cell in zip(names, row, strict=True):
+        try:
+            cell.encode()
+        except UnicodeEncodeError:
+            return name
+    return None
+
+
+def _header(cells: Sequence[str], path: Path) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    if not any(names):
+        raise UnreadableError(f"'{path.name}' has no header", remedy="name the columns in the first line")
+    for name in names:
+        if not name or names.count(name) > 1:
+            raise UnreadableError(f"'{path.name}' has a column '{name}' more than once, or one without a name")
+    return names
+
+
+def _json_parts(path: Path, encoding: str) -> Iterator[Part]:
+    size = max(path.stat().st_size, 1)
+    with path.open("rb") as raw, TextIOWrapper(raw, encoding, errors="surrogateescape") as text:
+        numbered = enumerate(text, start=1)
+        while some := list(islice(numbered, ROWS_TOGETHER)):
+            objects: list[dict[str, Any]] = []
+            lines: list[int] = []
+            faults: list[LineFault] = []
+            for line, written in some:
+                if not written.strip():
+                    continue
+                try:
+                    row = json.loads(written.encode())
+                except (ValueError, RecursionError, UnicodeEncodeError):
+                    row = None
+                if isinstance(row, dict):
+                    objects.append(row)
+                    lines.append(line)
+                else:
+                    faults.append(LineFault(line=line, column="", value_class="no JSON object"))
+            yield _json_part(objects, lines, faults, raw.tell() / size)
+
+
+def _json_part(rows: list[dict[str, Any]], lines: list[int], faults: list[LineFault], share: float) -> Part:
+    """The objects as columns; a column whose values are of several types is told where they differ from the first's."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    bad: dict[int, LineFault] = {}
+    kinds: dict[str, pl.DataType] = {}
+    for name in names:
+        values = [row.get(name) for row in rows]
+        kinds[name] = kind = _json_kind(values)
+        for place, value in enumerate(values):
+            if value is not None and not _is_of(value, kind):
+                bad.setdefault(place, LineFault(line=lines[place], column=name, value_class=value_class(value)))
+    good = [place for place in range(len(rows)) if place not in bad]
+    columns = [pl.Series(name, [rows[place].get(name) for place in good], kinds[name]) for name in names]
+    return Part(
+        frame=pl.DataFrame(columns),
+        lines=[lines[place] for place in good],
+        faults=sorted([*faults, *bad.values()], key=lambda fault: fault.line),
+        share=share,
+    )
+
+
+def _json_kind(values: Sequence[Any]) -> pl.DataType:
+    """The type of most values: text, whole numbers, numbers, truths, or arrays of text."""
+    counts = {kind: sum(_is_of(value, kind) for value in values if value is not None) for kind in _JSON_KINDS}
+    return max(counts, key=lambda kind: counts[kind])
+
+
+def _is_of(value: Any, kind: pl.DataType) -> bool:
+    if kind == pl.String():
+        return isinstance(value, str) and (value.isascii() or _is_text(value))
+    if kind == pl.Boolean():
+        return isinstance(value, bool)
+    if kind == pl.Int64():
+        return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+    if kind == pl.Float64():
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, list) and all(isinstance(item, str) and _is_text(item) for item in value)
+
+
+def _is_text(value: str) -> bool:
+    """Whether it is text; an escape in JSON can make half of a surrogate pair."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_JSON_KINDS = (pl.String(), pl.Int64(), pl.Float64(), pl.Boolean(), pl.List(pl.String))
+
+
+def _parquet_parts(path: Path) -> Iterator[Part]:
+    try:
+        with pq.ParquetFile(path) as file:
+            total, read = max(file.metadata.num_rows, 1), 0
+            for batch in file.iter_batches(ROWS_TOGETHER):
+                frame = pl.DataFrame(pl.from_arrow(batch))
+                read += frame.height
+                yield Part(frame=frame, lines=range(read - frame.height + 1, read + 1), faults=(), share=read / total)
+    except (OSError, ValueError) as exc:  # pyarrow's errors are of these
+        raise UnreadableError(f"'{path.name}' cannot be read as Parquet: {exc}") from exc
+
+
+def _excel_parts(path: Path) -> Iterator[Part]:
+    if find_spec("fastexcel") is None:
+        raise UnreadableError(
+            f"'{path.name}' needs the package 'fastexcel'",
+            remedy="run 'pip install fastexcel', or save the sheet as CSV",
+        )
+    try:
+        sheet = pl.read_excel(path, engine="calamine", drop_empty_rows=False)
+    except Exception as exc:  # the package has errors of its own, and is not always there
+        raise UnreadableError(f"'{path.name}' cannot be read as a spreadsheet: {exc}") from exc
+    for start in range(0, sheet.height, ROWS_TOGETHER):
+        frame = sheet[start : start + ROWS_TOGETHER]
+        lines = range(start + 2, start + 2 + frame.height)  # the first is the header
+        yield Part(frame=frame, lines=lines, faults=(), share=(start + frame.height) / sheet.height)
