@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection, Connection
+from psycopg import Connection
 from pydantic_core import to_json
 
 from consumers.views import DDL_LOCK, statement
@@ -49,10 +49,10 @@ def create_accesses(connection: Connection[Any]) -> None:
 
 
 def insert_statement() -> bytes:
-    """The statement that `insert_accesses` runs, read once by whoever runs it often."""
+    """The statement that writes the records of a batch at once; its one parameter is what `insert_parameter` gives."""
     return statement("access_insert.sql").as_string(None).encode()
 
 
-async def insert_accesses(connection: AsyncConnection[Any], insert: bytes, accesses: Sequence[Access]) -> None:
-    """Writes the records of a batch in one statement; on a connection in autocommit they are committed with it."""
-    await connection.execute(insert, (to_json(accesses).decode(),))
+def insert_parameter(accesses: Sequence[Access]) -> bytes:
+    """The records of a batch as JSON."""
+    return to_json(accesses)

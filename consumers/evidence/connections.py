@@ -8,6 +8,7 @@ from psycopg import AsyncConnection, Error
 
 from consumers.evidence.asking import Ask
 from consumers.evidence.batching import Batcher
+from consumers.evidence.pipe import Pipe
 from consumers.evidence.service import Answered, EvidenceService
 
 STATEMENT_TIMEOUT_S = 5
@@ -38,7 +39,6 @@ async def connect(database_url: str) -> AsyncConnection[Any]:
         autocommit=True,
         options=_SESSION,
         connect_timeout=CONNECT_TIMEOUT_S,
-        prepare_threshold=0,
     )
 
 
@@ -52,8 +52,9 @@ async def serve_batches(database_url: str, batcher: Batcher[Ask, Answered], serv
             await batcher.fail_for(RECONNECT_S)
             continue
         async with connection:
-            await _serve(connection, batcher, service)
+            pipe = Pipe(connection)
+            await batcher.work(partial(service.answer, pipe), while_true=partial(_is_open, connection))
 
 
-async def _serve(connection: AsyncConnection[Any], batcher: Batcher[Ask, Answered], service: EvidenceService) -> None:
-    await batcher.work(partial(service.answer, connection), while_true=lambda: not connection.closed)
+def _is_open(connection: AsyncConnection[Any]) -> bool:
+    return not connection.closed

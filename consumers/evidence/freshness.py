@@ -6,12 +6,17 @@ times is what an answer vouches for.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from consumers.evidence.pipe import Row
 from registry.contracts import RecordType, RecordTypeId
 
-POSITIONS = b"SELECT view, min(caught_up_at), count(*) = count(caught_up_at) FROM yekbar.positions GROUP BY view"
+POSITIONS = (
+    b"SELECT view, (extract(epoch FROM min(caught_up_at)) * 1000000)::bigint, count(*) = count(caught_up_at)"
+    b" FROM yekbar.positions GROUP BY view"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SourceState(StrEnum):
@@ -48,9 +53,13 @@ class Clock:
     now: datetime
 
     @classmethod
-    def of_rows(cls, rows: Iterable[tuple[str, datetime | None, bool]], now: datetime) -> "Clock":
+    def of_rows(cls, rows: Iterable[Row], now: datetime) -> "Clock":
         """The clock that the rows of POSITIONS say; a view with a partition never caught up has no time."""
-        caught_up = {RecordTypeId(view): at for view, at, is_complete in rows if is_complete and at is not None}
+        caught_up = {}
+        for view, at, is_complete in rows:
+            assert view is not None
+            if at is not None and is_complete == b"t":
+                caught_up[RecordTypeId(view.decode())] = _EPOCH + timedelta(microseconds=int(at))
         return cls(caught_up=caught_up, now=now)
 
     def freshness(self, views: Iterable[RecordTypeId], *, known_at: datetime | None = None) -> Freshness:

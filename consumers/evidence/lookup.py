@@ -1,20 +1,20 @@
 """Looks up evidence for many requests at once: one statement for each evidence type and pair of instants."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import structlog
-from psycopg import AsyncConnection, Error, errors
 
 from consumers.evidence.answer import Outage
 from consumers.evidence.asking import Plan
-from consumers.evidence.errors import UnavailableError
-from consumers.evidence.freshness import POSITIONS, Clock
+from consumers.evidence.freshness import POSITIONS
+from consumers.evidence.pipe import Command, Fault, Pipe, Row
 from consumers.evidence.queries import Pieces, Statements
 from registry.contracts import Catalogue, EvidenceTypeId
+
+_MISSING = ("42P01", "3F000")  # undefined_table, invalid_schema_name
 
 log = structlog.get_logger()
 
@@ -33,62 +33,36 @@ Found = Mapping[Group, Pieces | Outage]
 
 
 class Lookup:
-    """Reads evidence over one connection in autocommit: every statement sees what is committed when it starts."""
+    """Reads evidence; every statement sees what is committed when it starts, and fails alone."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._statements = Statements(catalogue)
 
-    async def clock(self, connection: AsyncConnection[Any], now: datetime) -> Clock:
-        """The views' times. To be read before the evidence, so that they never promise what is not yet in it."""
-        try:
-            rows = await (await connection.execute(POSITIONS, binary=True)).fetchall()
-        except errors.UndefinedTable:
-            rows = []  # nothing was ever materialized
-        return Clock.of_rows(rows, now)
+    async def read(
+        self, pipe: Pipe, wanted: Mapping[Group, set[UUID]], *, with_positions: bool
+    ) -> tuple[Found, Sequence[Row] | None]:
+        """What each group's statement brings about its persons; and the rows of POSITIONS where asked for.
 
-    async def read(self, connection: AsyncConnection[Any], wanted: Mapping[Group, set[UUID]]) -> Found:
-        """What each group's statement brings about its persons. Raises UnavailableError when the database is away."""
-        found: dict[Group, Pieces | Outage] = {}
-        if not wanted:
-            return found
-        try:
-            await self._read_together(connection, wanted, found)
-        except Error as exc:
-            _check_alive(connection, exc)
-            for group, subjects in wanted.items():  # one of them is at fault: each alone, so that the others go on
-                await self._read_alone(connection, group, subjects, found)
-        return found
+        Positions are read before the evidence, so that they never promise what is not yet in it.
+        """
+        commands = [Command(POSITIONS)] if with_positions else []
+        commands += [self._command(group, subjects) for group, subjects in wanted.items()]
+        answers = list(await pipe.run(commands)) if commands else []
+        positions = answers.pop(0) if with_positions else None
+        if isinstance(positions, Fault):
+            log.error("positions_not_read", sqlstate=positions.sqlstate)
+            positions = []  # nobody can say how fresh anything is
+        return {group: _pieces(group, one) for group, one in zip(wanted, answers, strict=True)}, positions
 
-    async def _read_together(
-        self, connection: AsyncConnection[Any], wanted: Mapping[Group, set[UUID]], found: dict[Group, Pieces | Outage]
-    ) -> None:
-        async with connection.pipeline():
-            cursors = [await self._execute(connection, group, subjects) for group, subjects in wanted.items()]
-        for group, cursor in zip(wanted, cursors, strict=True):
-            found[group] = Pieces.of_rows(await cursor.fetchall())
-
-    async def _read_alone(
-        self, connection: AsyncConnection[Any], group: Group, subjects: set[UUID], found: dict[Group, Pieces | Outage]
-    ) -> None:
-        try:
-            await self._read_together(connection, {group: subjects}, found)
-        except (errors.UndefinedTable, errors.InvalidSchemaName):
-            log.error("view_missing", evidence_type=group.evidence_type)
-            found[group] = Outage.NO_SUCH_VIEW
-        except Error as exc:
-            _check_alive(connection, exc)
-            log.error("evidence_lookup_failed", evidence_type=group.evidence_type, sqlstate=exc.sqlstate)
-            found[group] = Outage.DATABASE_ERROR
-
-    async def _execute(self, connection: AsyncConnection[Any], group: Group, subjects: set[UUID]) -> Any:
-        claims, known_at = group.claims, group.known_at
-        query = self._statements.statement(group.evidence_type, claims, known_at is not None)
-        # As text: psycopg writes a list of uuids one by one, in Python.
-        listed = f"{{{','.join([subject.hex for subject in subjects])}}}"
-        parameters = {"subjects": listed, "at": group.effective_at}
-        return await connection.execute(
-            query, parameters if known_at is None else {**parameters, "known_at": known_at}, binary=True
-        )
+    def _command(self, group: Group, subjects: set[UUID]) -> Command:
+        query = self._statements.statement(group.evidence_type, group.claims, group.known_at is not None)
+        parameters = [
+            f"{{{','.join([subject.hex for subject in subjects])}}}".encode(),
+            group.effective_at.isoformat().encode(),
+        ]
+        if group.known_at is not None:
+            parameters.append(group.known_at.isoformat().encode())
+        return Command(query, parameters, is_binary=True)
 
 
 def groups(plan: Plan, effective_at: datetime, known_at: datetime | None) -> Mapping[EvidenceTypeId, Group]:
@@ -96,6 +70,8 @@ def groups(plan: Plan, effective_at: datetime, known_at: datetime | None) -> Map
     return {name: Group(name, one.claims, effective_at, known_at) for name, one in plan.permitted.items()}
 
 
-def _check_alive(connection: AsyncConnection[Any], exc: Error) -> None:
-    if connection.closed:
-        raise UnavailableError("the database is away") from exc
+def _pieces(group: Group, answer: Sequence[Row] | Fault) -> Pieces | Outage:
+    if not isinstance(answer, Fault):
+        return Pieces.of_rows(answer)
+    log.error("evidence_not_read", evidence_type=group.evidence_type, sqlstate=answer.sqlstate)
+    return Outage.NO_SUCH_VIEW if answer.sqlstate in _MISSING else Outage.DATABASE_ERROR

@@ -2,48 +2,50 @@
 
 A row is the subject, whether the piece proves, and the piece as JSON text: the agreed claims, their times, the events
 behind them. Claims that are not agreed are computed where `proven_when` needs them, and stay in the database.
-Parameters are those of `consumers.views.holding_sql`.
+Parameters are those of `consumers.views.holding_sql`, by number: subjects, at, known_at.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from uuid import UUID
 
 from psycopg import sql
 
+from consumers.evidence.pipe import Row
 from consumers.views import holding_sql, statement
 from registry.contracts import Catalogue, EvidenceType, EvidenceTypeId, Per, RecordTypeId
+
+_NUMBERS = {"subjects": "$1", "at": "$2", "known_at": "$3"}
+_TRUE = b"\x01"
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One piece of evidence: whether it proves what its type stands for, and the JSON text that tells it."""
+    """One piece of evidence: whether it proves what its type stands for, and the JSON that tells it."""
 
     is_proven: bool
-    text: str
-
-
-Rows = Sequence[tuple[UUID | None, bool | None, str]]
+    text: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """What one statement brought: the pieces of each person found, and those of every person who was not."""
+    """What one statement brought: the pieces of each subject found, and those of everybody else."""
 
-    found: Mapping[UUID, Sequence[Piece]]
+    found: Mapping[bytes, Sequence[Piece]]
     of_nobody: Sequence[Piece]
 
     @classmethod
-    def of_rows(cls, rows: Rows) -> "Pieces":
-        """The pieces in the rows of a compiled statement."""
-        found: dict[UUID | None, list[Piece]] = {}
+    def of_rows(cls, rows: Sequence[Row]) -> "Pieces":
+        """The pieces in the rows of a compiled statement, in binary."""
+        found: dict[bytes, list[Piece]] = {}
+        of_nobody: list[Piece] = []
         for subject, is_proven, text in rows:
-            found.setdefault(subject, []).append(Piece(is_proven is True, text))
-        of_nobody = found.pop(None, [])
-        return cls({subject: pieces for subject, pieces in found.items() if subject is not None}, of_nobody)
+            assert text is not None
+            pieces = of_nobody if subject is None else found.setdefault(subject, [])
+            pieces.append(Piece(is_proven == _TRUE, text))
+        return cls(found, of_nobody)
 
-    def of(self, subject: UUID) -> Sequence[Piece]:
+    def of(self, subject: bytes) -> Sequence[Piece]:
         """The pieces of one person."""
         return self.found.get(subject, self.of_nobody)
 
@@ -62,7 +64,8 @@ class Statements:
 def compiled(catalogue: Catalogue, evidence_type: EvidenceType, *, claims: tuple[str, ...], as_known: bool) -> bytes:
     """The statement that tells these claims of an evidence type, of present knowledge or as known at an instant."""
     compose = _per_person if evidence_type.per is Per.PERSON else _per_record
-    return compose(catalogue, evidence_type, claims=claims, as_known=as_known).as_string(None).encode()
+    named = compose(catalogue, evidence_type, claims=claims, as_known=as_known).as_string(None)
+    return (named % _NUMBERS).encode()
 
 
 def _per_record(

@@ -11,20 +11,19 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import structlog
-from psycopg import AsyncConnection, Error
 
 from bus.failpoints import failpoint
-from consumers.accesses.record import Access, insert_accesses, insert_statement
+from consumers.accesses.record import Access, insert_parameter, insert_statement
 from consumers.evidence.answer import Stand, source, weigh
 from consumers.evidence.asking import Ask, Plan
 from consumers.evidence.decision import Permitted
 from consumers.evidence.errors import UnavailableError
 from consumers.evidence.freshness import Clock
 from consumers.evidence.lookup import Found, Group, Lookup, groups
+from consumers.evidence.pipe import Command, Fault, Pipe
 from consumers.evidence.queries import Piece, Pieces
 from consumers.evidence.wire import Vouched, Writer
 from registry.contracts import Catalogue, EvidenceTypeId, RecordType
@@ -57,30 +56,33 @@ class EvidenceService:
         self._lookup = Lookup(catalogue)
         self._writer = Writer(catalogue)
         self._insert = insert_statement()
-        self._clock: Clock | None = None
-        self._clock_read_at = 0.0
+        self._clock = Clock(caught_up={}, now=datetime.now(UTC))
+        self._clock_read_at = float("-inf")
 
-    async def answer(self, connection: AsyncConnection[Any], asks: Sequence[Ask]) -> Sequence[Answered]:
+    async def answer(self, pipe: Pipe, asks: Sequence[Ask]) -> Sequence[Answered]:
         """The answers of a batch, in its order. Raises UnavailableError when none may leave."""
         now = datetime.now(UTC)
         wanted = _alike(asks, now)
-        try:
-            clock = await self._current_clock(connection, now)
-            found = await self._lookup.read(connection, _by_group(wanted))
-            answers, accesses = self._judge(asks, wanted, found, clock)
-            await insert_accesses(connection, self._insert, accesses)
-            failpoint("evidence.recorded")
-        except Error as exc:
-            log.error("batch_failed", fault=type(exc).__name__, sqlstate=exc.sqlstate, requests=len(asks))
-            raise UnavailableError("the access could not be recorded") from exc
+        found, clock = await self._read(pipe, wanted, now)
+        answers, accesses = self._judge(asks, wanted, found, clock)
+        await self._record(pipe, accesses)
+        failpoint("evidence.recorded")
         return answers
 
-    async def _current_clock(self, connection: AsyncConnection[Any], now: datetime) -> Clock:
+    async def _read(self, pipe: Pipe, wanted: Mapping[Alike, set[UUID]], now: datetime) -> tuple[Found, Clock]:
         elapsed = time.monotonic()
-        if self._clock is None or elapsed - self._clock_read_at > CLOCK_AGE_MAX_S:
-            self._clock = await self._lookup.clock(connection, now)
+        is_old = elapsed - self._clock_read_at > CLOCK_AGE_MAX_S
+        found, positions = await self._lookup.read(pipe, _by_group(wanted), with_positions=is_old)
+        if positions is not None:
+            self._clock = Clock.of_rows(positions, now)
             self._clock_read_at = elapsed
-        return Clock(caught_up=self._clock.caught_up, now=now)
+        return found, Clock(caught_up=self._clock.caught_up, now=now)
+
+    async def _record(self, pipe: Pipe, accesses: Sequence[Access]) -> None:
+        (outcome,) = await pipe.run([Command(self._insert, [insert_parameter(accesses)])])
+        if isinstance(outcome, Fault):
+            log.error("accesses_not_recorded", sqlstate=outcome.sqlstate, requests=len(accesses))
+            raise UnavailableError("the access could not be recorded")
 
     def _judge(
         self, asks: Sequence[Ask], wanted: Mapping[Alike, set[UUID]], found: Found, clock: Clock
@@ -92,7 +94,7 @@ class EvidenceService:
             answer, stands = b"", _NONE
             if ask.plan is not None and ask.subject is not None and ask.refusal is None:
                 instant = ask.instant(clock.now)
-                stands, proofs = _weighed(sources[ask.plan, instant, ask.known_at], ask.subject)
+                stands, proofs = _weighed(sources[ask.plan, instant, ask.known_at], ask.subject.bytes)
                 answer = self._writer.answer(ask, ask.plan, stands, proofs, instant, vouched)
             answers.append(Answered(ask, answer))
             accesses.append(self._writer.record(ask, stands))
@@ -129,7 +131,7 @@ def _by_group(wanted: Mapping[Alike, set[UUID]]) -> Mapping[Group, set[UUID]]:
     return persons
 
 
-def _weighed(sources: Sources, subject: UUID) -> tuple[tuple[Stand, ...], Mapping[EvidenceTypeId, Sequence[Piece]]]:
+def _weighed(sources: Sources, subject: bytes) -> tuple[tuple[Stand, ...], Mapping[EvidenceTypeId, Sequence[Piece]]]:
     """How each evidence type stands for one person, in the plan's order, and the pieces that prove it."""
     stands: list[Stand] = []
     proofs: dict[EvidenceTypeId, Sequence[Piece]] = {}

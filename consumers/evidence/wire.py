@@ -28,24 +28,24 @@ TEXTS_MAX = 10_000
 class Frame:
     """An answer without its pieces: texts, and after each but the last the evidence type whose pieces come there."""
 
-    texts: tuple[str, ...]
+    texts: tuple[bytes, ...]
     slots: tuple[EvidenceTypeId, ...]
 
 
 class Vouched:
-    """What is said of freshness in one batch, once for each set of views and instant."""
+    """What is said of freshness in one batch, once for each evidence type and instant."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._texts: dict[tuple[EvidenceTypeId, datetime | None], str] = {}
+        self._texts: dict[tuple[EvidenceTypeId, datetime | None], bytes] = {}
 
-    def text(self, name: EvidenceTypeId, views: Sequence[Any], known_at: datetime | None) -> str:
+    def text(self, name: EvidenceTypeId, views: Sequence[Any], known_at: datetime | None) -> bytes:
         """The freshness of an evidence type over these views, now or as known at an instant."""
         text = self._texts.get((name, known_at))
         if text is None:
             fresh = self._clock.freshness(views, known_at=known_at)
-            said = {"lag_s": fresh.lag_s, "source_state": fresh.source_state}
-            text = self._texts[name, known_at] = f'{{"as_of":{_instant(fresh.as_of)},{_json(said)[1:]}'
+            said = _json({"lag_s": fresh.lag_s, "source_state": fresh.source_state})
+            text = self._texts[name, known_at] = f'{{"as_of":{_instant(fresh.as_of)},{said[1:]},'.encode()
         return text
 
 
@@ -71,16 +71,15 @@ class Writer:
         """The answer's bytes, in the language that was asked for; `stands` is in the order of the plan's decisions."""
         frame = self._frame(plan, stands, ask.language)
         known_at = ask.known_at
-        parts = [
-            f'{{"access_id":"{ask.access_id}","effective_at":"{instant.isoformat()}","known_at":{_instant(known_at)},'
-        ]
+        asked = f'"effective_at":"{instant.isoformat()}","known_at":{_instant(known_at)},'
+        parts = [f'{{"access_id":"{ask.access_id}",{asked}'.encode()]
         for text, name in zip(frame.texts, frame.slots, strict=False):
-            fresh = vouched.text(name, self._views[name], known_at)
             head = self._head(name, plan.permitted[name].agreement, ask.language)
+            head += vouched.text(name, self._views[name], known_at)
             parts.append(text)
-            parts.append(",".join([f"{head}{fresh},{piece.text[1:]}" for piece in proofs[name]]))
+            parts.append(b",".join([head + piece.text[1:] for piece in proofs[name]]))
         parts.append(frame.texts[-1])
-        return "".join(parts).encode()
+        return b"".join(parts)
 
     def record(self, ask: Ask, stands: tuple[Stand, ...]) -> Access:
         """The access record of a request; without `stands` when it was refused as a whole."""
@@ -123,7 +122,7 @@ class Writer:
             else:
                 texts[-1] += f'],"tried":{self._tried(one, standing)}}}'
         texts[-1] += "]}"
-        return Frame(tuple(texts), tuple(slots))
+        return Frame(tuple(text.encode() for text in texts), tuple(slots))
 
     def _tried(self, one: Judged, standing: Mapping[EvidenceTypeId, Stand]) -> str:
         return _json(
@@ -138,10 +137,10 @@ class Writer:
             ]
         )
 
-    def _made_head(self, name: EvidenceTypeId, agreement: AgreementId, language: str) -> str:
+    def _made_head(self, name: EvidenceTypeId, agreement: AgreementId, language: str) -> bytes:
         one = self._catalogue.evidence_types[name]
         said = {"evidence_type": name, "title": _label(one.title, language), "provider": one.provider}
-        return f'{_json({**said, "agreement": agreement})[:-1]},"freshness":'
+        return f'{_json({**said, "agreement": agreement})[:-1]},"freshness":'.encode()
 
     def _made_entries(self, plan: Plan, stands: tuple[Stand, ...]) -> Sequence[Mapping[str, Any]]:
         judged = self._judged(plan, stands)

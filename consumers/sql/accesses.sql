@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS yekbar.accesses (
   known_at timestamptz,
   decision text NOT NULL CHECK (decision IN ('granted', 'denied')),
   reason text,
-  evidence jsonb NOT NULL,
+  evidence json NOT NULL,
   written_by xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 CREATE INDEX IF NOT EXISTS accesses_of_person ON yekbar.accesses (subject, access_id);

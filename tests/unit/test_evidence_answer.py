@@ -14,7 +14,7 @@ NAMES = ["a", "b", "c", "d"]
 PERMITTED = Permitted(agreement="x", purpose="p", claims=(), age_max=timedelta(hours=1))
 
 
-PROVING, OTHER = Piece(True, "{}"), Piece(False, "{}")
+PROVING, OTHER = Piece(True, b"{}"), Piece(False, b"{}")
 LOOKED_UP = Pieces({}, [])
 
 
