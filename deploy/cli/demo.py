@@ -1,12 +1,12 @@
 """`yekbar demo`: the whole way, from nine agencies' databases to an answer and an audit."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from deploy.cli.output import AsJson, error_console, print_json
+from deploy.cli.output import AsJson, console, error_console, print_json
 from deploy.demo.play import play
 from deploy.demo.stage import Stage, Stopwatch
 from deploy.local.signals import StopRequestedError, StopSignals
@@ -15,8 +15,20 @@ PERSONS = 10_000
 PERSONS_MIN = 50
 PERSONS_MAX = 1_000_000
 SEED = 1405
-LOG_WIDTH = 140
 FOLDER = Path(".yekbar") / "demo"
+
+# The citizen's id goes from the registry's own table to standard input, so that it is in no history.
+_TO_TRY = (
+    "yekbar up --detach --data {data}",
+    'eval "$(yekbar env --data {data})"',
+    "yekbar status",
+    "yekbar materialize &",
+    "yekbar serve &",
+    'psql "${{DATABASE_URL%/*}}/demo_civil_registry" -Atc'
+    " \"SELECT kod_melli FROM tbl_person WHERE nam_latin = 'Sara' AND nam_khanevadegi_latin = 'Karimi'\" |"
+    " yekbar evidence unemployment-benefit - --case-reference 1405-17",
+    "yekbar down --data {data}",
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -35,7 +47,7 @@ def demo(
 
     Example: yekbar demo --persons 2000
     """
-    stage = Stage(_console(is_stderr=as_json))
+    stage = Stage(error_console() if as_json else console())
     watch = Stopwatch()
     folder = data.absolute()
     with StopSignals() as signals:
@@ -45,17 +57,11 @@ def demo(
         except StopRequestedError as exc:
             error_console().print("Stopped; no process is left.")
             raise typer.Exit(exc.exit_code) from None
-    _end(stage, folder, watch.seconds)
+    _end(stage, data, watch.seconds)
     if as_json:
         print_json({**stage.facts(), "seconds": round(watch.seconds, 1)})
     if stage.failed:
         raise typer.Exit(1)
-
-
-def _console(*, is_stderr: bool) -> Console:
-    """A terminal as wide as it is; a log that is wide enough for the tables."""
-    told = Console(stderr=is_stderr, highlight=False)
-    return told if told.is_terminal else Console(stderr=is_stderr, highlight=False, width=LOG_WIDTH)
 
 
 def _end(stage: Stage, folder: Path, seconds: float) -> None:
@@ -64,7 +70,6 @@ def _end(stage: Stage, folder: Path, seconds: float) -> None:
         stage.say(f"✗ {one.chapter}: {one.what} ({one.seen})")
     held = len(stage.expectations) - len(stage.failed)
     stage.say(f"{held} of {len(stage.expectations)} expectations hold; {seconds:.0f} s; nothing runs any more.")
-    data = f" --data {folder}"
     stage.say("To play with what is there:")
-    for command in (f"yekbar up --detach{data}", f'eval "$(yekbar env{data})"', "yekbar status", f"yekbar down{data}"):
-        stage.say(f"  {command}")
+    for command in _TO_TRY:
+        stage.command(command.format(data=shlex.quote(str(folder))))

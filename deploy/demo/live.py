@@ -1,23 +1,22 @@
 """The bus at work while the story is told: views that follow the log, and the evidence API in a process of its own."""
 
-import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx2
 
-from consumers.evidence.settings import VARIABLES
 from consumers.materializer.run import Progress, ProgressMeter
+from deploy.demo.commands import YEKBAR, Commands
 from deploy.development_issuer import DevelopmentIssuer
 from deploy.local.process import ChildProcess, free_port
 from deploy.serving import issuer_folder
 from deploy.wiring import Wiring
 
 CATCH_UP_TIMEOUT_S = 300
-YEKBAR = (sys.executable, "-m", "deploy.cli.main")
 START_TIMEOUT_S = 60
 ASK_TIMEOUT_S = 10
 POLL_S = 0.02
@@ -36,22 +35,26 @@ class UnansweredError(Exception):
 
 
 class LiveViews:
-    """The materializer as a child process, and how far the views are."""
+    """The materializer as a part of the stack, and how far the views are."""
 
-    def __init__(self, wiring: Wiring, environment: Mapping[str, str], workers: int) -> None:
+    name = "materializer"
+
+    def __init__(self, wiring: Wiring, commands: Commands, folder: Path, *, workers: int) -> None:
         self._wiring = wiring
-        self._environment = environment
+        self._commands = commands
+        self._log = _log(folder, self.name)
         self._workers = workers
-        self._process: ChildProcess | None = None
+        self.process: ChildProcess | None = None
 
-    def start(self) -> None:
+    @property
+    def place(self) -> str:
+        """What it is, for people."""
+        return f"{self._workers} workers"
+
+    def start(self, _: Event | None = None) -> None:
         """Returns at once; the workers begin to read."""
-        self._process = ChildProcess(
-            "the materializer",
-            [*YEKBAR, "materialize", "--workers", str(self._workers)],
-            log=Path(self._environment["YEKBAR_DATA"]) / "materializer.log",
-            environment=_environment(self._environment),
-        )
+        words = [*YEKBAR, "materialize", "--workers", str(self._workers)]
+        self.process = ChildProcess("the materializer", words, log=self._log, environment=self._commands.environment)
 
     def wait_until_caught_up(self, on_progress: Callable[[Progress], None] = lambda _: None) -> Progress:
         """Returns when the views hold all that the log holds. Raises LateError, and PartDiedError with its log."""
@@ -76,36 +79,36 @@ class LiveViews:
                 self._pause(deadline, "the views do not say that they are level with the log")
 
     def _pause(self, deadline: float, state: str) -> None:
-        assert self._process is not None
-        self._process.check_alive()
+        assert self.process is not None, "views are waited for once they were started"
+        self.process.check_alive()
         if time.monotonic() > deadline:
             raise LateError(f"{state} after {CATCH_UP_TIMEOUT_S} s")
         time.sleep(POLL_S)
 
     def stop(self) -> None:
         """Ends the workers in order."""
-        if self._process is not None:
-            self._process.stop()
+        if self.process is not None:
+            self.process.stop()
 
 
 class EvidenceApi:
-    """The evidence API as a child process, and requests to it over HTTP."""
+    """The evidence API as a part of the stack, and requests to it over HTTP."""
 
-    def __init__(self, wiring: Wiring, environment: Mapping[str, str]) -> None:
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
-        self._issuer = DevelopmentIssuer(folder=issuer_folder(environment), mode=wiring.settings.mode)
-        folder = Path(environment["YEKBAR_DATA"])
-        self._process = ChildProcess(
-            "the evidence API",
-            [*YEKBAR, "serve", "--port", str(port)],
-            log=folder / "evidence.log",
-            environment=_environment(environment),
-        )
-        self._client = httpx2.Client(base_url=self.url, timeout=ASK_TIMEOUT_S)
+    name = "evidence API"
 
-    def wait_until_ready(self) -> None:
+    def __init__(self, wiring: Wiring, commands: Commands, folder: Path) -> None:
+        self.place = f"127.0.0.1:{free_port()}"
+        self._commands = commands
+        self._log = _log(folder, "evidence")
+        self._issuer = DevelopmentIssuer(folder=issuer_folder(commands.environment), mode=wiring.settings.mode)
+        self._client = httpx2.Client(base_url=f"http://{self.place}", timeout=ASK_TIMEOUT_S)
+        self.process: ChildProcess | None = None
+
+    def start(self, cancelled: Event | None = None) -> None:
         """Returns when it answers. Raises StackError."""
-        self._process.wait_until(self._answers, timeout_s=START_TIMEOUT_S)
+        words = [*YEKBAR, "serve", "--port", self.place.partition(":")[2]]
+        self.process = ChildProcess("the evidence API", words, log=self._log, environment=self._commands.environment)
+        self.process.wait_until(self._answers, timeout_s=START_TIMEOUT_S, cancelled=cancelled)
 
     def _answers(self) -> bool:
         try:
@@ -129,9 +132,12 @@ class EvidenceApi:
     def stop(self) -> None:
         """Ends the process in order."""
         self._client.close()
-        self._process.stop()
+        if self.process is not None:
+            self.process.stop()
 
 
-def _environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """The settings of a child; what our own environment says of other catalogues and issuers is left out."""
-    return {**dict.fromkeys((*VARIABLES, "YEKBAR_CATALOGUE"), ""), **settings}
+def _log(folder: Path, part: str) -> Path:
+    """Where a part writes its log: in a folder of its own, as those of the stack do."""
+    place = folder / part / f"{part}.log"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place

@@ -7,14 +7,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from deploy.demo.commands import Commands
 from deploy.demo.live import EvidenceApi, LiveViews
 from deploy.demo.population import Population, populate
 from deploy.demo.scene import Scene, now
-from deploy.demo.stage import Stage, Stopwatch
+from deploy.demo.stage import Stage
 from deploy.demo.story import tell
 from deploy.demo.systems import load_systems
-from deploy.local.part import Part
-from deploy.local.running import find_running
+from deploy.local.jars import fetch_jars, jar_folder, locked_jars, missing_jars
+from deploy.local.part import Part, start_together
+from deploy.local.process import end_leftovers
+from deploy.local.running import find_running, held
 from deploy.local.whole import WholeStack
 from deploy.wiring import wire
 
@@ -44,6 +47,8 @@ def fresh_folder(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARK).is_file():
             raise FolderError(f"'{folder}' has files that are not the demonstration's", remedy=other)
+        with held(folder):
+            end_leftovers(folder)
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).write_text("Everything here was made by 'yekbar demo', which empties this folder at each run.\n")
@@ -51,17 +56,16 @@ def fresh_folder(folder: Path) -> None:
 
 def play(stage: Stage, *, folder: Path, persons: int, seed: int) -> None:
     """Tells the whole story; everything that it started has ended when it returns, however it does."""
-    watch = Stopwatch()
     fresh_folder(folder)
     with scene(stage, folder=folder, persons=persons, seed=seed) as playing:
         tell(playing)
-    stage.measure("the whole demonstration", persons, "persons", watch.seconds)
 
 
 @contextmanager
 def scene(stage: Stage, *, folder: Path, persons: int, seed: int) -> Iterator[Scene]:
     """A running stack with the evidence API, and a population; the views wait to be started."""
     stage.chapter("A small nation on one machine")
+    _fetch_kafka(stage)
     with ExitStack() as parts:
         pool = parts.enter_context(ThreadPoolExecutor(1))
         population = pool.submit(populate, persons=persons, seed=seed, now=now().replace(microsecond=0))
@@ -72,22 +76,31 @@ def scene(stage: Stage, *, folder: Path, persons: int, seed: int) -> Iterator[Sc
         whole = parts.enter_context(WholeStack(folder, {}, on_started))
         wired = wire(whole.environment)
         wiring = replace(wired, kafka={**wired.kafka, "log_level": LIBRDKAFKA_CRITICAL})
-        api = EvidenceApi(wiring, whole.environment)
+        commands = Commands(whole.environment, folder / "commands.log")
+        api = EvidenceApi(wiring, commands, folder)
         parts.callback(api.stop)
-        views = LiveViews(wiring, whole.environment, WORKERS)
+        views = LiveViews(wiring, commands, folder, workers=WORKERS)
         parts.callback(views.stop)
+        start_together((api,), on_started)
         people = population.result()
         _introduce(stage, people, seed)
-        api.wait_until_ready()
         yield Scene(
             stage=stage,
             wiring=wiring,
+            commands=commands,
             folder=folder,
             population=people,
             systems=load_systems(),
             views=views,
             api=api,
         )
+
+
+def _fetch_kafka(stage: Stage) -> None:
+    missing = missing_jars(locked_jars(), jar_folder())
+    if missing:
+        with stage.bar(f"fetching Kafka ({len(missing)} jars, once)", sum(jar.size_bytes for jar in missing)) as bar:
+            fetch_jars(missing, jar_folder(), bar.advance)
 
 
 def _introduce(stage: Stage, population: Population, seed: int) -> None:

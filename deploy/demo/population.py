@@ -98,7 +98,7 @@ def _kept(spells: tuple[Spell, ...], said: _Said, hero: Hero, chance: Random, no
     mistake = Mistake(mistyped_field=said["mistyped"], never_was=said["never_was"], day_field=said.get("day_field"))
     journal = Journalist(mistake, Blemishes(), chance, now).entries(spells)
     others = [entry for entry in journal if entry.body is not None and entry.national_id != hero.national_id]
-    count = min(len(others), max(1, int(len(journal) * SPOILT_SHARE)))
+    count = min(len(others), max(len(_WAYS_TO_SPOIL), int(len(journal) * SPOILT_SHARE)))
     spoilt = (
         _spoilt(entry, said["refused"], number, chance) for number, entry in enumerate(chance.sample(others, count))
     )
@@ -118,20 +118,31 @@ def _says(body: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return all(body[name] == value for name, value in wanted.items())
 
 
-def _spoilt(entry: Entry, refused: Mapping[str, Any], number: int, chance: Random) -> tuple[Entry, Reason]:
-    """A double of an entry that is wrong: a value out of all bounds, a wrong check digit, or a digit lost."""
+def _spoilt(entry: Entry, refused: _Said, number: int, chance: Random) -> tuple[Entry, Reason]:
+    """A double of an entry that is wrong in one of the ways to be so."""
     double = replace(
         entry,
         event_id=new_id(entry.recorded_at, chance),
         change_kind=ChangeKind.CREATED,
         previous_event_id=None,
     )
-    if number % 3 == 0:
-        return replace(double, body={**(double.body or {}), **refused}), Reason.QUALITY_RULE
-    if number % 3 == 1:
-        wrong = str((int(entry.national_id[-1]) + chance.randrange(1, 10)) % 10)
-        return replace(double, national_id=entry.national_id[:-1] + wrong), Reason.INVALID_NATIONAL_ID
-    return replace(double, national_id=entry.national_id[1:]), Reason.INVALID_NATIONAL_ID
+    return _WAYS_TO_SPOIL[number % len(_WAYS_TO_SPOIL)](double, refused, chance)
+
+
+def _with_impossible_value(double: Entry, refused: _Said, _: Random) -> tuple[Entry, Reason]:
+    return replace(double, body={**(double.body or {}), **refused}), Reason.QUALITY_RULE
+
+
+def _with_wrong_check_digit(double: Entry, _: _Said, chance: Random) -> tuple[Entry, Reason]:
+    wrong = str((int(double.national_id[-1]) + chance.randrange(1, 10)) % 10)
+    return replace(double, national_id=double.national_id[:-1] + wrong), Reason.INVALID_NATIONAL_ID
+
+
+def _with_a_digit_lost(double: Entry, _: _Said, __: Random) -> tuple[Entry, Reason]:
+    return replace(double, national_id=double.national_id[1:]), Reason.INVALID_NATIONAL_ID
+
+
+_WAYS_TO_SPOIL = (_with_impossible_value, _with_wrong_check_digit, _with_a_digit_lost)
 
 
 @cache

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -12,8 +12,9 @@ from uuid import UUID
 
 import psycopg
 
+from deploy.demo.commands import Commands
 from deploy.demo.live import EvidenceApi, LiveViews
-from deploy.demo.offices import Office
+from deploy.demo.offices import Office, Surroundings, office
 from deploy.demo.population import Population
 from deploy.demo.stage import Stage, Stopwatch
 from deploy.demo.systems import System
@@ -58,6 +59,7 @@ class Scene:
 
     stage: Stage
     wiring: Wiring
+    commands: Commands
     folder: Path
     population: Population
     systems: tuple[System, ...]
@@ -68,26 +70,29 @@ class Scene:
     @cached_property
     def offices(self) -> Mapping[str, Office]:
         """The office of each record type."""
-        folder = self.folder / "journals"
-        return {
-            table.record_type: Office(system, table, self.wiring, folder)
-            for system in self.systems
-            for table in system.tables
-        }
+        around = Surroundings(wiring=self.wiring, commands=self.commands, folder=self.folder / "offices")
+        return {table.record_type: office(system, table, around) for system in self.systems for table in system.tables}
 
     @property
     def hero(self) -> UUID:
         """The pseudonym that stands for the hero on topics and in views."""
-        return self.wiring.pseudonymizer.subject(self.population.hero.national_id)
+        return self.subjects[self.population.hero.national_id]
+
+    @cached_property
+    def subjects(self) -> Mapping[str, UUID]:
+        """The pseudonym of every person."""
+        ids = [person.national_id for person in self.population.nation.persons]
+        subject = self.wiring.pseudonymizer.subject
+        return {national_id: subject(national_id) for national_id in (*ids, self.population.hero.national_id)}
 
     def act(self, name: str, record_type: str, **said: Any) -> Any:
         """Somebody does something in an agency's own database; gives the first value that comes back."""
         statement = files("deploy.demo").joinpath("acts", f"{name}.sql").read_text(encoding="utf-8")
+        person = {"national_id": self.population.hero.national_id, "day": self.today, **said}
         with psycopg.connect(self.offices[record_type].url) as connection:
-            row = connection.execute(
-                statement.encode(), {"national_id": self.population.hero.national_id, "day": self.today, **said}
-            )
-            return row.fetchone()[0] if row.description else None  # type: ignore[index]  # RETURNING gives a row
+            cursor = connection.execute(statement.encode(), person)
+            row = cursor.fetchone() if cursor.description else None
+        return None if row is None else row[0]
 
     def publish_and_wait(self, record_type: str) -> float:
         """What is new at an office is published and gets into the views; the seconds that took."""
@@ -112,7 +117,7 @@ class Scene:
             time.sleep(STALE_PAUSE_S)
 
     @property
-    def today(self) -> Any:
+    def today(self) -> date:
         """The day that counts as today."""
         return self.population.nation.today
 

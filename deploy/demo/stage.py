@@ -77,6 +77,10 @@ class Stage:
         """A sentence of the story."""
         self._console.print(Text(text))
 
+    def command(self, line: str) -> None:
+        """A command to try, on one line so that it can be copied."""
+        self._console.print(Text(f"  {line}"), soft_wrap=True)
+
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Facts: numbers to the right, None as a dash."""
         listed = [list(row) for row in rows]

@@ -22,10 +22,10 @@ class Compared:
 def compare_with_truth(scene: Scene, record_type: str, bar: Bar) -> Compared:
     """Compares what holds as today begins."""
     today = scene.population.nation.today
-    subject = scene.wiring.pseudonymizer.subject
+    subjects = scene.subjects
     names = [field["name"] for field in scene.wiring.record_type(record_type).body["fields"]]
     true: dict[Any, Any] = {
-        (subject(national_id), key): (midnight(spell.effective_from), *(spell.body[name] for name in names))
+        (subjects[national_id], key): (midnight(spell.effective_from), *(spell.body[name] for name in names))
         for (_, national_id, key), spell in holding(scene.population.registers[record_type].spells, today).items()
     }
     query = sql.SQL(

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from deploy.demo.play import MARK, fresh_folder
+from deploy.local.process import ChildProcess
 from deploy.local.running import find_running
 
 DEMO = [sys.executable, "-m", "deploy.cli.main", "demo", "--persons", "300"]
@@ -36,7 +38,7 @@ def test_the_demonstration_ends_by_itself_and_everything_that_it_expects_holds(t
     assert len(facts["expectations"]) > 20
     assert all(one["count"] > 0 and one["per_second"] > 0 for one in facts["measures"])
     assert find_running(folder) is None
-    logs = [done.stderr, *(path.read_text(errors="replace") for path in folder.glob("*.log"))]
+    logs = [done.stderr, *(path.read_text(errors="replace") for path in folder.glob("**/*.log"))]
     assert not any("9991204" in log for log in logs)  # the first digits of the hero's id
 
 
@@ -56,6 +58,18 @@ def test_an_interrupt_leaves_no_process(tmp_path, environment):
     assert demo.returncode == 128 + signal.SIGINT
     assert find_running(folder) is None
     assert processes_over(folder) == []
+
+
+def test_what_a_killed_demonstration_left_is_ended_by_the_next(tmp_path):
+    folder = tmp_path / "demo"
+    fresh_folder(folder)
+    (folder / "part").mkdir()
+    left = ChildProcess("a part", ["sleep", "600"], log=folder / "part" / "part.log")
+
+    fresh_folder(folder)
+
+    assert not left.is_running
+    assert [entry.name for entry in folder.iterdir()] == [MARK]
 
 
 def processes_over(folder):

@@ -11,6 +11,7 @@ from deploy.demo.offices import Tally
 from deploy.demo.scene import Scene, now
 from deploy.demo.stage import Stopwatch
 from deploy.demo.truth_check import compare_with_truth
+from deploy.local.part import start_together
 
 
 def agencies_have_databases(scene: Scene) -> None:
@@ -49,9 +50,8 @@ def agencies_publish(scene: Scene) -> None:
             bar.advance(tally.published + len(tally.refused))
     published = sum(tally.published for tally in tallies)
     stage.measure("agencies publish", published, "events", watch.seconds)
-    stage.table(
-        "Published", ["agency", "record types", "events", "refused", "seconds", "events/s"], _by_agency(tallies)
-    )
+    columns = ["agency", "on-ramp", "record types", "events", "refused", "seconds", "events/s"]
+    stage.table("Published", columns, _by_agency(scene, tallies))
     stage.expect(
         "every good line is acknowledged by the log",
         holds=published == sum(len(register.journal) for register in registers.values()),
@@ -67,13 +67,14 @@ def agencies_publish(scene: Scene) -> None:
     )
 
 
-def _by_agency(tallies: list[Tally]) -> list[list[object]]:
+def _by_agency(scene: Scene, tallies: list[Tally]) -> list[list[object]]:
+    on_ramps = {system.agency: system.on_ramp.value for system in scene.systems}
     rows = []
     for agency, group in groupby(tallies, lambda tally: tally.record_type.partition(".")[0]):
         told = list(group)
         published, seconds = sum(one.published for one in told), sum(one.seconds for one in told)
         refused = sum(len(one.refused) for one in told)
-        rows.append([agency, len(told), published, refused, seconds, int(published / seconds)])
+        rows.append([agency, on_ramps[agency], len(told), published, refused, seconds, int(published / seconds)])
     return rows
 
 
@@ -82,7 +83,7 @@ def views_catch_up(scene: Scene) -> None:
     stage = scene.stage
     stage.chapter("The views take what was published")
     watch = Stopwatch()
-    scene.views.start()
+    start_together((scene.views,))
     with stage.bar("materializing") as bar:
         progress = scene.views.wait_until_caught_up(lambda so_far: bar.set(so_far.done, so_far.known))
     stage.measure("the views take events", progress.done, "events", watch.seconds)

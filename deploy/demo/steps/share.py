@@ -24,6 +24,11 @@ def share_is_told(scene: Scene) -> None:
         holds=[one.procedure for one in status.procedures if not one.is_document_free] == ["vocational-licence"],
         seen=f"{status.document_free} of {len(status.procedures)} services",
     )
+    stage.expect(
+        "of no source is an event missing",
+        holds=bool(status.sources) and not any(one.missing for one in status.sources),
+        seen=f"{len(status.sources)} sources, {sum(one.received for one in status.sources):,} events",
+    )
 
 
 def _lacks(one: ProcedureStatus) -> str:

@@ -17,10 +17,7 @@ SELECT CASE change_kind WHEN 'created' THEN 'jadid' WHEN 'ceased' THEN 'payan' W
        national_id, postal_code, province || '، ' || city || '، ' || street, effective_from, recorded_at, event_id, previous_event_id
 FROM journal ORDER BY entry
 -- :changes
-SELECT payam AS event_id,
-       CASE noe WHEN 'jadid' THEN 'created' WHEN 'payan' THEN 'ceased' WHEN 'eslah' THEN 'corrected' ELSE 'annulled' END AS change_kind,
-       payam_ghabl AS previous_event_id, code_meli AS national_id, '' AS record_key,
-       az AS effective_from, NULL::date AS effective_to, sabt AS recorded_at, codeposti AS postal_code,
-       split_part(matn_neshani, '، ', 1) AS province, split_part(matn_neshani, '، ', 2) AS city,
-       split_part(matn_neshani, '، ', 3) AS street
+SELECT payam, payam_ghabl, noe, code_meli, az, to_char(sabt AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS sabt, codeposti,
+       split_part(matn_neshani, '، ', 1) AS ostan, split_part(matn_neshani, '، ', 2) AS shahr,
+       split_part(matn_neshani, '، ', 3) AS khiaban
 FROM neshani ORDER BY id
