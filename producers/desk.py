@@ -80,6 +80,7 @@ class Desk:
         self._flagging = [rule for rule in record_type.rules if rule.severity is Severity.FLAG]
         self._refusing = [rule for rule in record_type.rules if rule.severity is Severity.REFUSE]
         self._fields = {field["name"]: field["type"] for field in record_type.body["fields"]}
+        self._labels = [_labelled(broken) for broken in self._rules()]
 
     @property
     def has_refusing_rules(self) -> bool:
@@ -99,11 +100,8 @@ class Desk:
             known_at=pl.lit(now).cast(INSTANT),
             sequence=pl.lit(1),
         )
-        labelled = rows.with_columns(
-            pl.coalesce(
-                pl.when(broken).then(_label(reason, field)) for reason, field, broken in self._rules(mistyped)
-            ).alias(_LABEL)
-        ).with_row_index(ROW)
+        lost = [_labelled((Reason.INVALID_FIELD, name, pl.col(_lost(name)))) for name in mistyped]
+        labelled = rows.with_columns(pl.coalesce(*lost, *self._labels).alias(_LABEL)).with_row_index(ROW)
         good = labelled.filter(pl.col(_LABEL).is_null()).select(ROW, *self.layout.types)
         judged = self.judge(good)
         bad = _told(labelled.filter(pl.col(_LABEL).is_not_null()))
@@ -168,11 +166,10 @@ class Desk:
     def _refused_column(self, name: str) -> RefusedError:
         return refused(Reason.INVALID_FIELD, name, record_type=self._record_type.id)
 
-    def _rules(self, mistyped: list[str]) -> list[Broken]:
+    def _rules(self) -> list[Broken]:
         """Every rule, in the order in which the first broken one is the reason."""
         invalid = Reason.INVALID_FIELD
-        rules: list[Broken] = [(invalid, name, pl.col(_lost(name))) for name in mistyped]
-        rules.append((Reason.INVALID_NATIONAL_ID, NATIONAL_ID, pl.col("subject").is_null()))
+        rules: list[Broken] = [(Reason.INVALID_NATIONAL_ID, NATIONAL_ID, pl.col("subject").is_null())]
         rules += [
             (invalid, name, pl.col(name).is_null())
             for name in ("change_kind", "record_key", "effective_from", "recorded_at", HAS_BODY)
@@ -240,8 +237,10 @@ def _lost(name: str) -> str:
     return f"{name} lost"  # no field's name holds a blank
 
 
-def _label(reason: Reason, field: str) -> pl.Expr:
-    return pl.lit(f"{field}\t{reason}")
+def _labelled(rule: Broken) -> pl.Expr:
+    """The field and the reason where a rule is broken, and null elsewhere."""
+    reason, field, broken = rule
+    return pl.when(broken).then(pl.lit(f"{field}\t{reason}"))
 
 
 def _told(labelled: pl.DataFrame) -> pl.DataFrame:
