@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench check lint types format lock clean
+.PHONY: demo test bench torture check lint types format lock clean
 
 demo: .venv/ready
 	$(BIN)/yekbar demo $(ARGS)
@@ -12,6 +12,9 @@ test: check
 
 bench: .venv/ready
 	$(BIN)/python tests/bench/pipeline.py $(ARGS)
+
+torture: .venv/ready
+	$(BIN)/python tests/faults/torture.py $(ARGS)
 
 check: lint types
 

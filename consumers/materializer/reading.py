@@ -113,7 +113,7 @@ class Reader:
         ids = topic_ids(self._admin, sorted({one.topic for one in partitions}))  # as they are now: one may be new
         for one in partitions:
             position = self._on_assigned(one.topic, ids[one.topic], one.partition)
-            low, high = member.get_watermark_offsets(TopicPartition(one.topic, one.partition), REQUEST_TIMEOUT_S)
+            low, high = _bounds(member, one)
             if not low <= position <= high:
                 raise LogAccidentError(
                     f"the view stands at position {position} of partition {one.partition} of topic '{one.topic}',"
@@ -150,6 +150,19 @@ class Reader:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._consumer.close()
+
+
+def _bounds(member: Consumer, one: TopicPartition) -> tuple[int, int]:
+    """The first position of a partition's log and the one behind its last."""
+    try:
+        found = member.get_watermark_offsets(TopicPartition(one.topic, one.partition), REQUEST_TIMEOUT_S)
+    except KafkaException as exc:
+        if exc.args[0].code() != KafkaError._DESTROY:  # the client let go of a broker that is away
+            raise bus_error(exc, f"asking for the bounds of topic '{one.topic}'") from exc
+        found = None
+    if found is None:
+        raise TransientError(f"Kafka does not say the bounds of topic '{one.topic}'", remedy="waiting for it")
+    return found
 
 
 def topic_ids(client: AdminClient, topics: Sequence[str]) -> dict[str, str]:

@@ -38,6 +38,14 @@ from registry.contracts import RecordType
 from registry.errors import RegistryUnavailableError
 
 GROUP = "yekbar-materializer"
+MENDED_BY_WAITING = (
+    FencedError,
+    TransientError,
+    RegistryUnavailableError,
+    psycopg.OperationalError,
+    psycopg.errors.IdleInTransactionSessionTimeout,  # we froze in a transaction, and the server let go of it
+    psycopg.errors.TransactionTimeout,
+)
 REPORT_EVERY_S = 1.0  # how old "caught up" may be in an answer's freshness, at most
 PAUSE_FIRST_S = 0.2
 PAUSE_MAX_S = 5.0
@@ -72,7 +80,7 @@ class Worker:
             began = time.monotonic()
             try:
                 _Membership(self._parts, self._checkers, self._sequences, self.tally).run(is_done)
-            except (FencedError, TransientError, RegistryUnavailableError, psycopg.OperationalError) as exc:
+            except MENDED_BY_WAITING as exc:
                 if time.monotonic() - began > PAUSE_MAX_S:
                     pause_s = PAUSE_FIRST_S
                 log.warning("materializer_joins_anew", because=type(exc).__name__, what=str(exc), pause_s=pause_s)

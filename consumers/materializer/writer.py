@@ -17,6 +17,7 @@ import psycopg
 import structlog
 
 from bus.failpoints import failpoint
+from bus.kafka import POLL_INTERVAL_MAX_MS, SESSION_TIMEOUT_MS
 from bus.reasons import Reason
 from consumers.errors import FencedError
 from consumers.materializer.apply import Encoded, LogPlace, apply
@@ -33,6 +34,8 @@ _STOP = None
 SESSION_SETTINGS = (
     "-c synchronous_commit=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off"
     " -c enable_material=off -c enable_bitmapscan=off -c jit=off"
+    # A process that froze in a transaction holds the positions' rows: who takes over must not wait for it for ever.
+    f" -c idle_in_transaction_session_timeout={SESSION_TIMEOUT_MS} -c transaction_timeout={POLL_INTERVAL_MAX_MS}"
 )
 
 log = structlog.get_logger()

@@ -1,23 +1,8 @@
 import random
 
 import pytest
+from faults import OCCURRENCES, STEPS, death_at_a_step
 from ordeal import Ordeal
-
-from bus.failpoints import EXIT_CODE
-
-STEPS = [
-    "materializer.consumed",
-    "materializer.checked",
-    "materializer.encoded",
-    "materializer.advanced",
-    "materializer.applied",
-    "materializer.committing",
-    "materializer.committed",
-    "materializer.announcing",
-    "quarantine.announced",
-    "materializer.hinting",
-]
-OCCURRENCES = [1, 2, 10]
 
 
 @pytest.fixture
@@ -30,11 +15,9 @@ def ordeal(stack, database_url):
 def test_a_worker_that_dies_at_any_step_leaves_positions_that_its_rows_match_and_the_next_one_catches_up(ordeal):
     for place, step in enumerate(STEPS):
         occurrence = OCCURRENCES[place % len(OCCURRENCES)]  # `make torture` runs every occurrence of every step
-        ordeal.load(300)
 
-        worker = ordeal.start(f"{step}={occurrence}")
+        death_at_a_step(ordeal, step, occurrence)
 
-        assert worker.wait(60) == EXIT_CODE, (step, worker.log.read_text())
         assert ordeal.judge().is_clean, step
     ordeal.bus.catch_up()
     assert ordeal.judge().is_clean
