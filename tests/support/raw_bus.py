@@ -14,7 +14,7 @@ from bus.envelope import ChangeKind, Event, EventIdMaker
 from bus.framing import FRAME_BYTES, frame
 from bus.kafka import kafka_connection, producer
 from bus.topics import records_topic
-from consumers.fold import Fact, fold, voided_by
+from consumers.fold import Fact, fold, timeline, voided_by
 from consumers.materializer.positions import create_positions
 from consumers.materializer.worker import Parts, Worker
 from consumers.quarantine import create_quarantine, list_entries
@@ -128,7 +128,10 @@ class RawBus:
         return self.folded()[0]
 
     def folded(self, *, below=None):
-        """The same up to given positions, and the places of the messages that must be in quarantine."""
+        """The same up to given positions, and the places of the messages that must be in quarantine.
+
+        `periods` then holds the timelines of all persons.
+        """
         schema = fastavro.parse_schema(event_schema(self.record_type))
         persons = defaultdict(list)
         refused = set()
@@ -141,8 +144,13 @@ class RawBus:
             event = Event.from_avro(fastavro.schemaless_reader(BytesIO(message.value()[FRAME_BYTES:]), schema, None))
             persons[event.subject, message.partition()].append(_fact(event, message))
         rows = {}
+        self.periods = set()
         for (subject, partition), facts in persons.items():
             folded = fold(facts)
+            self.periods |= {
+                (subject, one.effective_from, one.effective_to, one.is_ceased, one.fact.event_id)
+                for one in timeline(folded.facts)
+            }
             fates = voided_by(folded.facts)
             refused |= {(partition, fact.position) for fact, _ in folded.refused}
             for fact in folded.facts:
