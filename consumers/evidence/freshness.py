@@ -1,30 +1,32 @@
-"""How fresh the views are: until when everything that the bus had is in them.
+"""How fresh and how complete the views are: until when everything that the bus had is in them.
 
-The materializer says, in the row of each partition, when it last stood at the end of the log. The oldest of these
-times is what an answer vouches for.
+The materializer says, in the row of each partition, when it last stood at the end of the log; the oldest of these times
+is what an answer vouches for. It also counts what each source sent: a number below the highest sequence is an event
+that was lost on its way.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from consumers.evidence.pipe import Row
+from consumers.views import statement
 from registry.contracts import RecordType, RecordTypeId
 
-POSITIONS = (
-    b"SELECT view, (extract(epoch FROM min(caught_up_at)) * 1000000)::bigint, count(*) = count(caught_up_at)"
-    b" FROM yekbar.positions GROUP BY view"
-)
+HEARTBEATS_MISSED = 3  # one may be late; after three the source is not heard
+GAP_WINDOW_S = 10.0  # an event that another partition brings later is not missing; one that is missing stays so
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SourceState(StrEnum):
-    """Whether the source itself is heard; unknown until its first heartbeat."""
+    """Whether the sources are heard, and whether all they sent is there, from the best to the worst."""
 
     LIVE = "live"
-    SILENT = "silent"
     UNKNOWN = "unknown"
+    SILENT = "silent"
+    INCOMPLETE = "incomplete"
 
 
 class Staleness(StrEnum):
@@ -37,12 +39,26 @@ class Staleness(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What is known of a view's sources: the events that are missing, and when one of them was heard last."""
+
+    missing: int
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
     """Everything that the bus had at `as_of` is in the evidence; None when nobody can say."""
 
     as_of: datetime | None
     lag_s: float | None
     source_state: SourceState
+    heard_at: datetime | None
+    missing_events: int
+
+
+_UNHEARD = Heard(missing=0, at=None)
+_STATES = list(SourceState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,29 +66,30 @@ class Clock:
     """The views' own times as they were read together, and the time of reading."""
 
     caught_up: Mapping[RecordTypeId, datetime]
+    heard: Mapping[RecordTypeId, Heard] = field(default_factory=dict)
     now: datetime
 
-    @classmethod
-    def of_rows(cls, rows: Iterable[Row], now: datetime) -> "Clock":
-        """The clock that the rows of POSITIONS say; a view with a partition never caught up has no time."""
-        caught_up = {}
-        for view, at, is_complete in rows:
-            assert view is not None
-            if at is not None and is_complete == b"t":
-                caught_up[RecordTypeId(view.decode())] = _EPOCH + timedelta(microseconds=int(at))
-        return cls(caught_up=caught_up, now=now)
+    def at(self, now: datetime) -> "Clock":
+        """The same reading, later: an old reading only promises less."""
+        return Clock(caught_up=self.caught_up, heard=self.heard, now=now)
 
-    def freshness(self, views: Iterable[RecordTypeId], *, known_at: datetime | None = None) -> Freshness:
+    def freshness(self, record_types: Iterable[RecordType], *, known_at: datetime | None = None) -> Freshness:
         """How fresh evidence over these views is: as fresh as the oldest; as known at an instant, no later than it."""
-        times = [self.caught_up.get(view) for view in views]
+        views = list(record_types)
+        times = [self.caught_up.get(view.id) for view in views]
         known = [time for time in times if time is not None]
-        if len(known) < len(times):
-            return Freshness(as_of=None, lag_s=None, source_state=SourceState.UNKNOWN)
-        if known_at is not None:
-            return Freshness(as_of=min(*known, known_at), lag_s=0.0, source_state=SourceState.UNKNOWN)
-        as_of = min(known)
-        lag_s = max((self.now - as_of).total_seconds(), 0.0)
-        return Freshness(as_of=as_of, lag_s=round(lag_s, 3), source_state=SourceState.UNKNOWN)
+        heard = [self.heard.get(view.id, _UNHEARD) for view in views]
+        as_of = lag_s = None
+        if len(known) == len(times):
+            as_of = min(known) if known_at is None else min(*known, known_at)
+            lag_s = 0.0 if known_at is not None else round(max((self.now - as_of).total_seconds(), 0.0), 3)
+        return Freshness(
+            as_of=as_of,
+            lag_s=lag_s,
+            source_state=max((self._state(view) for view in views), key=_STATES.index),
+            heard_at=min((one.at for one in heard if one.at is not None), default=None),
+            missing_events=sum(one.missing for one in heard),
+        )
 
     def staleness(
         self, record_types: Iterable[RecordType], *, age_max: timedelta | None, known_at: datetime | None
@@ -93,3 +110,44 @@ class Clock:
             elif age_max is not None and self.now - as_of > age_max:
                 return Staleness.OLDER_THAN_AGREED
         return None
+
+    def _state(self, record_type: RecordType) -> SourceState:
+        heard = self.heard.get(record_type.id, _UNHEARD)
+        if heard.missing:
+            return SourceState.INCOMPLETE
+        if heard.at is None:
+            return SourceState.UNKNOWN
+        is_heard = self.now - heard.at <= HEARTBEATS_MISSED * record_type.heartbeat
+        return SourceState.LIVE if is_heard else SourceState.SILENT
+
+
+class ClockReader:
+    """Reads clocks, and remembers for a while what was missing: only what stays away counts."""
+
+    def __init__(self) -> None:
+        self.query = statement("evidence_clock.sql").as_string(None).encode()
+        self._gaps: dict[RecordTypeId, deque[tuple[datetime, int]]] = {}
+
+    def clock(self, rows: Sequence[Row], now: datetime) -> Clock:
+        """The clock that the query's rows say; a view with a partition that was never caught up has no time."""
+        caught_up, heard = {}, {}
+        for name, at, was_caught_up, missing, heard_at in rows:
+            assert name is not None
+            view = RecordTypeId(name.decode())
+            if at is not None and was_caught_up == b"t":
+                caught_up[view] = _instant(at)
+            lasting = self._lasting(view, int(missing or 0), now)
+            heard[view] = Heard(missing=lasting, at=None if heard_at is None else _instant(heard_at))
+        return Clock(caught_up=caught_up, heard=heard, now=now)
+
+    def _lasting(self, view: RecordTypeId, missing: int, now: datetime) -> int:
+        """The least that was missing over the window: what is under way comes, and others are under way."""
+        seen = self._gaps.setdefault(view, deque())
+        seen.append((now, missing))
+        while (now - seen[0][0]).total_seconds() > GAP_WINDOW_S:
+            seen.popleft()
+        return min(count for _, count in seen)
+
+
+def _instant(microseconds: bytes) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(microseconds))

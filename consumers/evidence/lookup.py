@@ -9,7 +9,6 @@ import structlog
 
 from consumers.evidence.answer import Outage
 from consumers.evidence.asking import Plan
-from consumers.evidence.freshness import POSITIONS
 from consumers.evidence.pipe import Command, Fault, Pipe, Row
 from consumers.evidence.queries import Pieces, Statements
 from registry.contracts import Catalogue, EvidenceTypeId
@@ -39,20 +38,14 @@ class Lookup:
         self._statements = Statements(catalogue)
 
     async def read(
-        self, pipe: Pipe, wanted: Mapping[Group, set[UUID]], *, with_positions: bool
-    ) -> tuple[Found, Sequence[Row] | None]:
-        """What each group's statement brings about its persons; and the rows of POSITIONS where asked for.
-
-        Positions are read before the evidence, so that they never promise what is not yet in it.
-        """
-        commands = [Command(POSITIONS)] if with_positions else []
+        self, pipe: Pipe, wanted: Mapping[Group, set[UUID]], *, first: Command | None
+    ) -> tuple[Found, Sequence[Row] | Fault | None]:
+        """What each group's statement brings about its persons, and what the `first` statement of all brings."""
+        commands = [] if first is None else [first]
         commands += [self._command(group, subjects) for group, subjects in wanted.items()]
         answers = list(await pipe.run(commands)) if commands else []
-        positions = answers.pop(0) if with_positions else None
-        if isinstance(positions, Fault):
-            log.error("positions_not_read", sqlstate=positions.sqlstate)
-            positions = []  # nobody can say how fresh anything is
-        return {group: _pieces(group, one) for group, one in zip(wanted, answers, strict=True)}, positions
+        brought = None if first is None else answers.pop(0)
+        return {group: _pieces(group, one) for group, one in zip(wanted, answers, strict=True)}, brought
 
     def _command(self, group: Group, subjects: set[UUID]) -> Command:
         query = self._statements.statement(group.evidence_type, group.claims, group.known_at is not None)

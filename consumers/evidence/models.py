@@ -43,6 +43,8 @@ class Freshness(BaseModel):
     as_of: AwareDatetime | None
     lag_s: float | None
     source_state: SourceState
+    heard_at: AwareDatetime | None = Field(description="When a source of it was heard last.")
+    missing_events: int = Field(description="Events that the sources sent and that never came.")
 
 
 class EventPlace(BaseModel):

@@ -21,7 +21,7 @@ from consumers.evidence.answer import Stand, source, weigh
 from consumers.evidence.asking import Ask, Plan
 from consumers.evidence.decision import Permitted
 from consumers.evidence.errors import UnavailableError
-from consumers.evidence.freshness import Clock
+from consumers.evidence.freshness import Clock, ClockReader
 from consumers.evidence.lookup import Found, Group, Lookup, groups
 from consumers.evidence.pipe import Command, Fault, Pipe
 from consumers.evidence.queries import Piece, Pieces
@@ -56,6 +56,7 @@ class EvidenceService:
         self._lookup = Lookup(catalogue)
         self._writer = Writer(catalogue)
         self._insert = insert_statement()
+        self._clocks = ClockReader()
         self._clock = Clock(caught_up={}, now=datetime.now(UTC))
         self._clock_read_at = float("-inf")
 
@@ -70,13 +71,17 @@ class EvidenceService:
         return answers
 
     async def _read(self, pipe: Pipe, wanted: Mapping[Alike, set[UUID]], now: datetime) -> tuple[Found, Clock]:
+        """The evidence, and until when each view is complete; that is read before it, and so promises no more."""
         elapsed = time.monotonic()
         is_old = elapsed - self._clock_read_at > CLOCK_AGE_MAX_S
-        found, positions = await self._lookup.read(pipe, _by_group(wanted), with_positions=is_old)
-        if positions is not None:
-            self._clock = Clock.of_rows(positions, now)
-            self._clock_read_at = elapsed
-        return found, Clock(caught_up=self._clock.caught_up, now=now)
+        first = Command(self._clocks.query) if is_old else None
+        found, rows = await self._lookup.read(pipe, _by_group(wanted), first=first)
+        if rows is not None:
+            if isinstance(rows, Fault):
+                log.error("positions_not_read", sqlstate=rows.sqlstate)
+                rows = ()  # nobody can say how fresh anything is
+            self._clock, self._clock_read_at = self._clocks.clock(rows, now), elapsed
+        return found, self._clock.at(now)
 
     async def _record(self, pipe: Pipe, accesses: Sequence[Access]) -> None:
         (outcome,) = await pipe.run([Command(self._insert, [insert_parameter(accesses)])])

@@ -17,7 +17,7 @@ from consumers.evidence.answer import Judged, Stand, Status, disclosed, judge
 from consumers.evidence.asking import Ask, Plan
 from consumers.evidence.freshness import Clock
 from consumers.evidence.queries import Piece
-from registry.contracts import AgreementId, Catalogue, EvidenceTypeId, Labels
+from registry.contracts import AgreementId, Catalogue, EvidenceTypeId, Labels, RecordType
 
 UNNEEDED = "unneeded"  # looked up for a list that another list of the same requirement made needless
 FRAMES_MAX = 10_000  # of a few kilobytes each; plans × ways in which their evidence stands
@@ -39,13 +39,14 @@ class Vouched:
         self._clock = clock
         self._texts: dict[tuple[EvidenceTypeId, datetime | None], bytes] = {}
 
-    def text(self, name: EvidenceTypeId, views: Sequence[Any], known_at: datetime | None) -> bytes:
+    def text(self, name: EvidenceTypeId, views: Sequence[RecordType], known_at: datetime | None) -> bytes:
         """The freshness of an evidence type over these views, now or as known at an instant."""
         text = self._texts.get((name, known_at))
         if text is None:
             fresh = self._clock.freshness(views, known_at=known_at)
-            said = _json({"lag_s": fresh.lag_s, "source_state": fresh.source_state})
-            text = self._texts[name, known_at] = f'{{"as_of":{_instant(fresh.as_of)},{said[1:]},'.encode()
+            said = {"lag_s": fresh.lag_s, "source_state": fresh.source_state, "missing_events": fresh.missing_events}
+            instants = f'"as_of":{_instant(fresh.as_of)},"heard_at":{_instant(fresh.heard_at)}'
+            text = self._texts[name, known_at] = f"{{{instants},{_json(said)[1:]},".encode()
         return text
 
 
@@ -54,7 +55,10 @@ class Writer:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._views = {name: tuple(one.views.values()) for name, one in catalogue.evidence_types.items()}
+        self._views = {
+            name: [catalogue.record_types[view] for view in one.views.values()]
+            for name, one in catalogue.evidence_types.items()
+        }
         self._frame = lru_cache(FRAMES_MAX)(self._made_frame)
         self._entries = lru_cache(FRAMES_MAX)(self._made_entries)
         self._head = lru_cache(TEXTS_MAX)(self._made_head)

@@ -102,11 +102,19 @@ def _show(answer: Mapping[str, Any]) -> None:
         name = f"{one['title']}"
         for piece in one["evidence"]:
             claims = "\n".join(f"{claim}: {value}" for claim, value in piece["claims"].items())
-            lag = piece["freshness"]["lag_s"]
-            rows.append([name, status, claims, piece["provider"], f"{lag:.1f} s" if lag is not None else None])
+            rows.append([name, status, claims, piece["provider"], _age(piece["freshness"])])
             name = status = ""
         if not one["evidence"]:
             rows.append([name, status, None, ", ".join(dict.fromkeys(t["provider"] for t in one["tried"])), None])
     print_table(answer["title"], ["requirement", "status", "claims", "source", "age"], rows)
     told = "every requirement is met" if answer.get("is_complete") else "not every requirement is met"
     console().print(f"{told}; access record {answer['access_id']}")
+
+
+def _age(freshness: Mapping[str, Any]) -> str | None:
+    """How old the evidence is, and what else is known of its source when that is not well."""
+    if freshness["lag_s"] is None:
+        return None
+    state = freshness["source_state"]
+    missing = f", {freshness['missing_events']} events missing" if freshness["missing_events"] else ""
+    return f"{freshness['lag_s']:.1f} s" + (f" ({state}{missing})" if state in ("silent", "incomplete") else "")
