@@ -162,7 +162,8 @@ def bench(database_url: str, folder: Path, postgres: int, options: argparse.Name
             answers = one.rate * options.seconds * 1.25  # the load warms up before it counts
             used = {name: round((cpu_s(pid) - before[name]) / answers * 1e6) for name, pid in parts.items()}
             print(
-                f"{one.rate:,.0f}/s  p50 {one.p50_ms:.1f} ms  p99 {one.p99_ms:.1f} ms  {one.statuses} CPU µs/answer {used}",
+                f"{one.rate:,.0f}/s  p50 {one.p50_ms:.1f} ms  p99 {one.p99_ms:.1f} ms",
+                f"{one.statuses} CPU µs/answer {used}",
                 flush=True,
             )
     finally:

@@ -123,7 +123,7 @@ def national_id(number: int) -> str:
 
 
 def fill(database_url: str, persons: int) -> None:
-    """Makes the views and puts every person into each, as the materializer writes them: sorted by subject in batches."""
+    """Makes the views and puts every person into each, as the materializer does: sorted by subject in batches."""
     subjects = [hmac.digest(KEY, national_id(number).encode(), hashlib.sha256)[:16] for number in range(persons)]
     bodies = [(TAX, ("cleared", 0)), (IDENTITY, ("نام", "نام‌خانوادگی", "female"))]
     with psycopg.connect(database_url, autocommit=True) as connection:
