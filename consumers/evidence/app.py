@@ -1,13 +1,14 @@
 """The evidence API as an ASGI application: routes, and the parts that live as long as it serves."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic_core import to_json
 
 from bus.envelope import EventIdMaker
 from bus.subject import Pseudonymizer
-from consumers.evidence import discovery, openapi
+from consumers.evidence import discovery, linked_data, openapi
 from consumers.evidence.asking import Ask, Planner
 from consumers.evidence.batching import Batcher
 from consumers.evidence.connections import serve_batches
@@ -23,6 +24,7 @@ from consumers.evidence.tokens import Tokens
 from registry.contracts import Catalogue, ProcedureId
 
 CONNECTIONS = 2  # one reads and writes for those who wait while the other does
+_VARY = ((b"vary", b"accept"),)
 
 
 class EvidenceApp:
@@ -45,7 +47,6 @@ class EvidenceApp:
             batcher=self._batcher,
             access_id=EventIdMaker(),
         )
-        self._procedures = to_json(discovery.procedures(catalogue))
         self._page_bytes = page(catalogue)
         self._openapi = to_json(openapi.document())
         self._router = Router(
@@ -96,11 +97,24 @@ class EvidenceApp:
     async def _openapi_document(self, _: Request) -> Response:
         return Response(status=200, body=self._openapi)
 
-    async def _all_procedures(self, _: Request) -> Response:
-        return Response(status=200, body=self._procedures)
+    async def _all_procedures(self, request: Request) -> Response:
+        every = self._catalogue.procedures.values()
+        if _wants_linked_data(request):
+            return _linked(linked_data.graph(self._catalogue, every))
+        return Response(status=200, body=to_json(discovery.procedures(self._catalogue)), headers=_VARY)
 
     async def _one_procedure(self, request: Request) -> Response:
         procedure = self._catalogue.procedures.get(ProcedureId(request.rest))
         if procedure is None:
             raise Refused(Problem(kind=Kind.NO_SUCH_PROCEDURE))
-        return Response(status=200, body=to_json(discovery.procedure(self._catalogue, procedure)))
+        if _wants_linked_data(request):
+            return _linked(linked_data.graph(self._catalogue, [procedure]))
+        return Response(status=200, body=to_json(discovery.procedure(self._catalogue, procedure)), headers=_VARY)
+
+
+def _wants_linked_data(request: Request) -> bool:
+    return linked_data.LD_TYPE.encode() in request.headers.get(b"accept", b"").lower()
+
+
+def _linked(graph: Mapping[str, Any]) -> Response:
+    return Response(status=200, body=to_json(graph), media_type=linked_data.LD_TYPE, headers=_VARY)

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from consumers.evidence.linked_data import LD_TYPE
 from consumers.evidence.models import EvidenceAnswer, EvidenceRequest, Problem, ProcedureDescription, Procedures
 from consumers.evidence.problems import PROBLEM_TYPE
 
@@ -25,10 +26,14 @@ def document(version: str = "1") -> dict[str, Any]:
         },
         "paths": {
             "/v1/evidence": {"post": _evidence()},
-            "/v1/procedures": {"get": _operation("Every procedure of the catalogue.", Procedures, problems=())},
+            "/v1/procedures": {
+                "get": _operation("Every procedure of the catalogue.", Procedures, problems=(), is_linked=True)
+            },
             "/v1/procedures/{procedure}": {
                 "get": {
-                    **_operation("A procedure with all that it requires.", ProcedureDescription, problems=(404,)),
+                    **_operation(
+                        "A procedure with all that it requires.", ProcedureDescription, problems=(404,), is_linked=True
+                    ),
                     "parameters": [{"name": "procedure", "in": "path", "required": True, "schema": {"type": "string"}}],
                 }
             },
@@ -56,10 +61,13 @@ def _evidence() -> dict[str, Any]:
     return {**described, "parameters": [language], "requestBody": body, "security": [{"token": []}]}
 
 
-def _operation(summary: str, answer: type[BaseModel], *, problems: Sequence[int]) -> dict[str, Any]:
-    good: Mapping[str, Any] = {
-        "200": {"description": summary, "content": {"application/json": {"schema": _reference(answer)}}}
-    }
+def _operation(
+    summary: str, answer: type[BaseModel], *, problems: Sequence[int], is_linked: bool = False
+) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": _reference(answer)}}
+    if is_linked:
+        content[LD_TYPE] = {"schema": {"type": "object", "description": "CPSV-AP 3.2 and CCCEV 2.1."}}
+    good: Mapping[str, Any] = {"200": {"description": summary, "content": content}}
     bad = {
         str(status): {"description": "A problem.", "content": {PROBLEM_TYPE: {"schema": _reference(Problem)}}}
         for status in problems

@@ -604,6 +604,27 @@ def test_procedures_can_be_found_by_anybody(caller):
     assert caller.http.get("/v1/procedures/none").status_code == 404
 
 
+def test_procedures_can_be_read_as_linked_data_without_another_site(caller):
+    answer = caller.http.get("/v1/procedures/benefit", headers={"accept": "application/ld+json"})
+
+    assert answer.headers["content-type"] == "application/ld+json"
+    nodes = {node["id"]: node for node in answer.json()["@graph"]}
+    named = {name for node in nodes.values() for value in node.values() for name in listed(value)}
+    assert {name for name in named if name.startswith("urn:yekbar:")} <= set(nodes)
+    service = nodes["urn:yekbar:procedure:benefit"]
+    assert service["type"] == "cpsv:PublicService"
+    (evidence_list,) = nodes[service["holdsRequirement"][0]]["hasEvidenceTypeList"]
+    (evidence_type,) = nodes[evidence_list]["specifiesEvidenceType"]
+    assert nodes[nodes[evidence_type]["publisher"]]["identifier"] == "tax"
+    assert all(
+        isinstance(value, int | float | dict) or value[0] in "@chd" for value in answer.json()["@context"].values()
+    )
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value] if isinstance(value, str) else []
+
+
 def test_labels_come_in_the_language_that_is_asked_for(caller):
     english, persian = caller.ask(), caller.ask(headers={"accept-language": "fa-IR,fa;q=0.9,en;q=0.5"})
 
