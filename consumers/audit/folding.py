@@ -1,8 +1,9 @@
 """Folds the events of one person after another, as `consumers.fold` says, and tells what became of each."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -10,30 +11,47 @@ from bus.envelope import ChangeKind
 from consumers.fold import Fact, fold, voided_by
 
 DUPLICATE = "duplicate"
+# The columns of an event, as `LoggedEvent.of` takes them; whatever follows them two events of one id must share.
+EVENT_COLUMNS = (
+    "subject",
+    "partition",
+    "position",
+    "known_at",
+    "event_id",
+    "record_key",
+    "change_kind",
+    "previous_event_id",
+    "effective_from",
+    "effective_to",
+)
+CONTENT_COLUMNS = ("recorded_at", "under_investigation")  # and those of the body
 _KINDS = tuple(ChangeKind)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """An event as the log has it; `content` is all else that an event says and that two with one id must share."""
+    """An event as the log has it."""
 
     subject: UUID
-    event_id: UUID
-    record_key: str
-    change_kind: int
-    previous_event_id: UUID | None
-    effective_from: Any  # a datetime; psycopg gives no narrower type
-    effective_to: Any
-    known_at: Any
     partition: int
-    position: int
-    content: tuple[Any, ...]
+    fact: Fact
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], *, body_names: Sequence[str]) -> "LoggedEvent":
-        """The event that a row says."""
-        named = {name: row[name] for name in EVENT_FIELDS}
-        return cls(**named, content=tuple(_comparable(row[name]) for name in (*CONTENT_FIELDS, *body_names)))
+    def of(cls, row: Sequence[Any]) -> "LoggedEvent":
+        """The event that a row of EVENT_COLUMNS, CONTENT_COLUMNS and the body's columns says."""
+        subject, partition, position, known_at, event_id, record_key, kind, previous, starts, ends, *content = row
+        fact = Fact(
+            event_id=event_id,
+            record_key=record_key,
+            change_kind=_KINDS[kind],
+            effective_from=starts,
+            effective_to=ends,
+            previous_event_id=previous,
+            body={"content": ["NaN" if value != value else value for value in content]},  # to Python NaN is not itself
+            known_at=known_at,
+            position=position,
+        )
+        return cls(subject, partition, fact)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,44 +62,25 @@ class Fate:
     reason: str | None = None
 
 
-EVENT_FIELDS = tuple(field.name for field in fields(LoggedEvent) if field.name != "content")
-CONTENT_FIELDS = ("recorded_at", "under_investigation")
-
-
-def _comparable(value: Any) -> Any:
-    """The value in a form in which what the database calls equal is equal: to Python, NaN differs from itself."""
-    return "NaN" if value != value else value
+STANDS = Fate()
 
 
 def fates(log: Iterable[LoggedEvent]) -> Iterator[tuple[LoggedEvent, Fate]]:
     """Each event with its fate. The log is sorted by person, each person's events in their order."""
-    for _, events in groupby(log, key=lambda event: event.subject):
+    for _, events in groupby(log, key=attrgetter("subject")):
         yield from _fates_of_one(list(events))
 
 
 def _fates_of_one(events: Sequence[LoggedEvent]) -> Iterator[tuple[LoggedEvent, Fate]]:
-    """The place among the person's events stands for the position: it is the order, and names one event."""
-    folded = fold(fact_of(event, place) for place, event in enumerate(events))
+    folded = fold(event.fact for event in events)
     undone = voided_by(folded.facts)
-    taken = {fact.position for fact in folded.facts}
-    refused = {fact.position: str(reason) for fact, reason in folded.refused}
-    for place, event in enumerate(events):
-        if place in taken:
-            yield event, Fate(voided_by=undone.get(event.event_id))
+    taken = set(map(id, folded.facts))  # equal facts are two events: the second is a duplicate
+    refused = {id(fact): str(reason) for fact, reason in folded.refused}
+    for event in events:
+        fact = event.fact
+        if id(fact) not in taken:
+            yield event, Fate(reason=refused.get(id(fact), DUPLICATE))
+        elif fact.event_id in undone:
+            yield event, Fate(voided_by=undone[fact.event_id])
         else:
-            yield event, Fate(reason=refused.get(place, DUPLICATE))
-
-
-def fact_of(event: LoggedEvent, place: int) -> Fact:
-    """The event as the fold takes it, at a place in the order of its person's events."""
-    return Fact(
-        event_id=event.event_id,
-        record_key=event.record_key,
-        change_kind=_KINDS[event.change_kind],
-        effective_from=event.effective_from,
-        effective_to=event.effective_to,
-        previous_event_id=event.previous_event_id,
-        body={"content": event.content},
-        known_at=event.known_at,
-        position=place,
-    )
+            yield event, STANDS

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import cast
+from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bus.errors import TransientError
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, bus_error, consumer
@@ -26,6 +26,7 @@ _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00Z")
 _OPTIONS: Mapping[str, str | int | float | bool] = {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
 
 Tell = Callable[[int], object]
+Message = Any  # the library says that each of a message's parts may be None; of a message that was read none is
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +94,13 @@ class Log:
         """
         self._refuse_beyond(topic, stretches)
         left = {partition: stretch for partition, stretch in stretches.items() if stretch.length}
+        stops = {partition: stretch.stop for partition, stretch in left.items()}
         reading = consumer(self._connection, group=GROUP, **_OPTIONS)
         try:
             reading.assign([TopicPartition(topic, partition, stretch.start) for partition, stretch in left.items()])
             heard = time.monotonic()
-            while left:
-                batch = reading.consume(1, WAIT_S)
+            while stops:
+                batch: list[Message] = reading.consume(1, WAIT_S)
                 if batch:
                     batch += reading.consume(MESSAGES_MAX - 1, LINGER_S)
                     heard = time.monotonic()
@@ -106,7 +108,7 @@ class Log:
                     raise UnreadableLogError(
                         f"topic '{topic}' has not answered for {SILENCE_MAX_S} s", remedy="check the brokers"
                     )
-                taken = [message for message in batch if _takes(reading, message, left)]
+                taken = _taken(reading, batch, stops)
                 if taken:
                     yield _arrived(taken)
                 if tell is not None:
@@ -131,33 +133,44 @@ class Log:
                 )
 
 
-def _takes(reading: Consumer, message: Message, left: dict[int, Stretch]) -> bool:
-    """Whether the message belongs to what is left to read, which shrinks by it; a partition's end ends it too."""
-    topic, partition, position, error = message.topic(), message.partition(), message.offset(), message.error()
-    if error is not None and error.code() != KafkaError._PARTITION_EOF:
-        failure = bus_error(error, f"reading topic '{topic}'")
-        if isinstance(failure, TransientError):
-            return False  # the client goes on by itself; a lasting silence is noticed
-        raise failure
-    assert topic is not None
-    assert partition is not None
-    assert position is not None
-    if partition not in left:
-        return False
-    stop = left[partition].stop
-    if position + 1 >= stop:
-        del left[partition]
-        reading.pause([TopicPartition(topic, partition)])
-    else:
-        left[partition] = Stretch(position + 1, stop)
-    return error is None and position < stop
+def _taken(reading: Consumer, batch: Sequence[Message], stops: dict[int, int]) -> list[Message]:
+    """The messages of a batch that lie before the stops; a partition that has come to its stop leaves them."""
+    messages = [message for message in batch if message.error() is None]
+    places = [(message.partition(), message.offset()) for message in messages]
+    taken = [
+        message
+        for message, (partition, position) in zip(messages, places, strict=True)
+        if position < stops.get(partition, 0)
+    ]
+    reached = dict(places)  # the last of each partition
+    if len(messages) < len(batch):
+        reached.update(_ends(batch))
+    for partition, position in reached.items():
+        if partition in stops and position + 1 >= stops[partition]:
+            del stops[partition]
+            reading.pause([TopicPartition(batch[0].topic(), partition)])
+    return taken
+
+
+def _ends(batch: Sequence[Message]) -> Iterator[tuple[int, int]]:
+    """Where partitions end. Raises BusError for what the client does not mend by itself."""
+    for message in batch:
+        error = message.error()
+        if error is None:
+            continue
+        if error.code() == KafkaError._PARTITION_EOF:
+            yield message.partition(), message.offset()
+            continue
+        failure = bus_error(error, f"reading topic '{message.topic()}'")
+        if not isinstance(failure, TransientError):  # a lasting silence is noticed
+            raise failure
 
 
 def _arrived(batch: Sequence[Message]) -> Arrived:
     return Arrived(
         keys=[message.key() for message in batch],
         values=[message.value() for message in batch],
-        partitions=[cast(int, message.partition()) for message in batch],
-        positions=[cast(int, message.offset()) for message in batch],
+        partitions=[message.partition() for message in batch],
+        positions=[message.offset() for message in batch],
         known_at_ms=[message.timestamp()[1] for message in batch],
     )

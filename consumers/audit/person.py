@@ -10,35 +10,28 @@ from uuid import UUID
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
-from bus.envelope import ChangeKind
 from bus.topics import records_topic
-from consumers.audit.folding import Fate, LoggedEvent, fact_of, fates
+from consumers.audit.folding import CONTENT_COLUMNS, EVENT_COLUMNS, STANDS, Fate, LoggedEvent, fates
 from consumers.audit.log import Log, Tell
-from consumers.fold import Period, timeline
+from consumers.fold import Fact, Period, timeline
 from consumers.materializer.check import Arrived, Checker
 from consumers.views import body_columns
 from registry.contracts import RecordType
 
-_KINDS = tuple(ChangeKind)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _IDS = ("subject", "event_id", "previous_event_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldEvent:
-    """One message about a person with its fate; `event` and `body` are None where it could not be read as an event."""
+    """One message about a person with its fate; `fact` and `body` are None where it could not be read as an event."""
 
     partition: int
     position: int
     known_at: datetime
-    event: LoggedEvent | None
+    fact: Fact | None
     body: Mapping[str, Any] | None
     fate: Fate
-
-    @property
-    def change_kind(self) -> ChangeKind | None:
-        """What the event does to its record."""
-        return None if self.event is None else _KINDS[self.event.change_kind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +61,7 @@ def told_by_log(
         rows = [row for row, key in enumerate(arrived.keys) if key == subject.bytes]
         if rows:
             found += _read(checker, _part(arrived, rows))
-    return _told(_folded(_known(found, known_at)))
+    return _told(_folded(subject, _known(found, known_at)))
 
 
 def told_by_view(
@@ -79,7 +72,7 @@ def told_by_view(
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(query.format(sql.Identifier(record_type.id, "facts")), (subject,)).fetchall()
     found = [_event(record_type, row, Fate(voided_by=row["voided_by"])) for row in rows]
-    return _told(found if known_at is None else _folded(_known(found, known_at)))
+    return _told(found if known_at is None else _folded(subject, _known(found, known_at)))
 
 
 def _known(found: Iterable[ToldEvent], known_at: datetime | None) -> list[ToldEvent]:
@@ -112,7 +105,7 @@ def _read(checker: Checker, arrived: Arrived) -> Iterator[ToldEvent]:
                 partition=arrived.partitions[row],
                 position=arrived.positions[row],
                 known_at=_EPOCH + timedelta(milliseconds=arrived.known_at_ms[row]),
-                event=None,
+                fact=None,
                 body=None,
                 fate=fate,
             )
@@ -124,29 +117,30 @@ def _event(record_type: RecordType, row: Mapping[str, Any], fate: Fate) -> ToldE
         partition=row["partition"],
         position=row["position"],
         known_at=row["known_at"],
-        event=LoggedEvent.of(row, body_names=list(body)),
+        fact=LoggedEvent.of([row[name] for name in (*EVENT_COLUMNS, *CONTENT_COLUMNS, *body)]).fact,
         body=body,
         fate=fate,
     )
 
 
-def _folded(found: Iterable[ToldEvent]) -> list[ToldEvent]:
+def _folded(subject: UUID, found: Iterable[ToldEvent]) -> list[ToldEvent]:
     """The same events with the fold's verdict; what was refused before stays refused."""
     ordered = sorted(found, key=lambda one: (one.partition, one.position))
-    taken = [one.event for one in ordered if one.event is not None and one.fate.reason is None]
-    verdicts = {(event.partition, event.position): fate for event, fate in fates(taken)}
-    return [replace(one, fate=verdicts.get((one.partition, one.position), one.fate)) for one in ordered]
+    taken = [LoggedEvent(subject, one.partition, one.fact) for one in ordered if one.fact and not one.fate.reason]
+    verdicts = {id(event.fact): fate for event, fate in fates(taken)}
+    return [replace(one, fate=verdicts.get(id(one.fact), one.fate)) for one in ordered]
 
 
 def _told(events: Sequence[ToldEvent]) -> Told:
     """Void events undo nothing and say nothing: the timeline is that of the others."""
-    standing = defaultdict(list)
-    for place, one in enumerate(events):
-        if one.event is not None and one.fate == Fate():
-            standing[one.event.record_key].append(fact_of(one.event, place))
+    standing = {id(one.fact): one for one in events if one.fact is not None and one.fate == STANDS}
+    records = defaultdict(list)
+    for one in standing.values():
+        if one.fact is not None:
+            records[one.fact.record_key].append(one.fact)
     periods = [
-        RecordPeriod(record_key=record_key, period=period, told=events[period.fact.position])
-        for record_key, facts in sorted(standing.items())
+        RecordPeriod(record_key=record_key, period=period, told=standing[id(period.fact)])
+        for record_key, facts in sorted(records.items())
         for period in timeline(facts)
     ]
     return Told(events=tuple(events), periods=tuple(periods))

@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from bus.topics import records_topic
 from consumers.audit.errors import UnreadableLogError
 from consumers.audit.log import Log, Stretch, Stretches, Tell
 from consumers.audit.scratch import Scratch
-from consumers.materializer.check import Checker
+from consumers.materializer.check import Arrived, Checker
 
 Place = tuple[int, int]  # partition and position
 
@@ -112,18 +113,32 @@ def load(
     Messages whose place is `set_aside` are passed by for the reason given there, whatever the checks say.
     """
     loaded = Loaded()
-    for arrived in log.read(records_topic(checker.record_type.id), stretches, tell=tell):
-        places = list(zip(arrived.partitions, arrived.positions, strict=True))
-        checked = checker.check(arrived)
-        passed_by = {places[one.row]: str(one.reason) for one in checked.refused}
-        aside = {place: set_aside[place] for place in places if place in set_aside} if set_aside else {}
-        loaded += Loaded(
-            messages=len(places), set_aside=sum(passed_by.get(place) != reason for place, reason in aside.items())
-        )
-        takeable = checked.events.filter(pl.col("reason").is_null()) if checked.refused else checked.events
-        scratch.load(_without(takeable, aside))
-        scratch.pass_by({**passed_by, **aside})
+    with ThreadPoolExecutor(1) as writer:  # the database takes one batch while the next is read and checked
+        writing: Future[None] | None = None
+        for arrived in log.read(records_topic(checker.record_type.id), stretches, tell=tell):
+            events, passed_by, set_aside_here = _sorted_out(checker, arrived, set_aside or {})
+            loaded += Loaded(messages=len(arrived.values), set_aside=set_aside_here)
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(scratch.take, events, passed_by)
+        if writing is not None:
+            writing.result()
     return loaded
+
+
+def _sorted_out(
+    checker: Checker, arrived: Arrived, set_aside: Mapping[Place, str]
+) -> tuple[pl.DataFrame, Mapping[Place, str], int]:
+    """The events of a batch, why its other messages are none, and how many of these are so on another's word alone."""
+    checked = checker.check(arrived)
+    events = checked.events.filter(pl.col("reason").is_null()) if checked.refused else checked.events
+    if not checked.refused and not set_aside:
+        return events, {}, 0
+    places = list(zip(arrived.partitions, arrived.positions, strict=True))
+    passed_by = {places[one.row]: str(one.reason) for one in checked.refused}
+    aside = {place: set_aside[place] for place in places if place in set_aside}
+    on_their_word = sum(passed_by.get(place) != reason for place, reason in aside.items())
+    return _without(events, aside), {**passed_by, **aside}, on_their_word
 
 
 def _without(events: pl.DataFrame, places: Iterable[Place]) -> pl.DataFrame:

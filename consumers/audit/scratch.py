@@ -11,11 +11,10 @@ from typing import Any
 
 import polars as pl
 from psycopg import Connection, DataError, sql
-from psycopg.rows import dict_row
 
 from bus.reasons import Reason
 from consumers.audit.errors import ScratchError
-from consumers.audit.folding import CONTENT_FIELDS, EVENT_FIELDS, Fate, LoggedEvent, fates
+from consumers.audit.folding import CONTENT_COLUMNS, EVENT_COLUMNS, STANDS, Fate, LoggedEvent, fates
 from consumers.copying import copy, copy_bytes
 from consumers.views import body_columns, columns, create_views, statement
 from registry.contracts import RecordType
@@ -57,6 +56,11 @@ class Scratch:
     def drop(self) -> None:
         """Drops the database schema."""
         self._execute(sql.SQL("DROP SCHEMA IF EXISTS {schema} CASCADE"))
+
+    def take(self, events: pl.DataFrame, passed_by: Mapping[tuple[int, int], str]) -> None:
+        """Adds what a batch of the log held: its events, and the messages that are none."""
+        self.load(events)
+        self.pass_by(passed_by)
 
     def load(self, events: pl.DataFrame) -> None:
         """Adds admissible events, in the order of the log. Events that the database cannot hold are passed by."""
@@ -112,20 +116,19 @@ class Scratch:
         return facts[0], dict(passed_by.fetchall())
 
     def _intertwined(self) -> Iterator[LoggedEvent]:
-        body_names = [column.name for column in body_columns(self._record_type)]
-        names = sql.SQL(", ").join(map(sql.Identifier, (*EVENT_FIELDS, *CONTENT_FIELDS, *body_names)))
+        body = (column.name for column in body_columns(self._record_type))
+        names = sql.SQL(", ").join(map(sql.Identifier, (*EVENT_COLUMNS, *CONTENT_COLUMNS, *body)))
         query = statement("audit_intertwined.sql").format(schema=sql.Identifier(self.place), names=names)
-        with self._connection.cursor(name="intertwined", row_factory=dict_row) as cursor:
-            cursor.itersize = FETCH_ROWS
+        with self._connection.cursor(name="intertwined") as cursor:
             cursor.execute(query)
-            for row in cursor:
-                yield LoggedEvent.of(row, body_names=body_names)
+            while rows := cursor.fetchmany(FETCH_ROWS):
+                yield from map(LoggedEvent.of, rows)
 
     def _note_fates(self, verdicts: Sequence[tuple[LoggedEvent, Fate]]) -> None:
         rows = [
-            (event.partition, event.position, fate.voided_by and fate.voided_by.bytes, fate.reason)
+            (event.partition, event.fact.position, fate.voided_by and fate.voided_by.bytes, fate.reason)
             for event, fate in verdicts
-            if fate.voided_by or fate.reason
+            if fate is not STANDS
         ]
         if rows:
             kinds = {**_PLACE, "voided_by": pl.Binary, "reason": pl.String}

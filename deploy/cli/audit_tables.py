@@ -9,10 +9,11 @@ from bus.envelope import ChangeKind
 from consumers.accesses.record import Access
 from consumers.audit.diff import Compared
 from consumers.audit.findings import Finding
-from consumers.audit.folding import DUPLICATE, LoggedEvent
+from consumers.audit.folding import DUPLICATE
 from consumers.audit.person import Told, ToldEvent
 from consumers.audit.replay import Replayed
 from consumers.audit.verify import Verified
+from consumers.fold import Fact
 from deploy.cli.output import console, error_console, print_table
 from registry.contracts import RecordType
 
@@ -129,7 +130,7 @@ def show_told(record_type: RecordType, told: Told) -> None:
     if not told.events:
         console().print(f"{record_type.id}: the bus knows nothing of this person")
         return
-    numbers = {event.event_id: number for number, event in _taken(told)}
+    numbers = {fact.event_id: number for number, fact in _taken(told)}
     hidden = () if record_type.record_key_field else ("record",)
     events = [_event_row(number, one, numbers) for number, one in enumerate(told.events, 1)]
     _print_facts(f"{record_type.id}: what was said", events, hidden=hidden)
@@ -154,12 +155,12 @@ def told_facts(told: Told) -> dict[str, Any]:
                 "partition": one.partition,
                 "position": one.position,
                 "known_at": one.known_at,
-                "event_id": one.event and one.event.event_id,
-                "change_kind": one.change_kind,
-                "record_key": one.event and one.event.record_key,
-                "effective_from": one.event and one.event.effective_from,
-                "effective_to": one.event and one.event.effective_to,
-                "previous_event_id": one.event and one.event.previous_event_id,
+                "event_id": one.fact and one.fact.event_id,
+                "change_kind": one.fact and one.fact.change_kind,
+                "record_key": one.fact and one.fact.record_key,
+                "effective_from": one.fact and one.fact.effective_from,
+                "effective_to": one.fact and one.fact.effective_to,
+                "previous_event_id": one.fact and one.fact.previous_event_id,
                 "voided_by": one.fate.voided_by,
                 "passed_by": one.fate.reason,
                 "body": one.body,
@@ -180,24 +181,24 @@ def told_facts(told: Told) -> dict[str, Any]:
     }
 
 
-def _taken(told: Told) -> Iterator[tuple[int, LoggedEvent]]:
+def _taken(told: Told) -> Iterator[tuple[int, Fact]]:
     """The events that were not passed by, with the number that the table gives them."""
     for number, one in enumerate(told.events, 1):
-        if one.event is not None and one.fate.reason is None:
-            yield number, one.event
+        if one.fact is not None and one.fate.reason is None:
+            yield number, one.fact
 
 
 def _event_row(number: int, one: ToldEvent, numbers: Mapping[UUID, int]) -> dict[str, Any]:
-    event = one.event
+    fact = one.fact
     return {
         "#": f"#{number}",
         "known": _time(one.known_at),
         "log": _place(one.partition, one.position),
-        "change": one.change_kind,
-        "record": event and event.record_key,
-        "effective": event and f"{_time(event.effective_from)} – {_time(event.effective_to) or ''}",
+        "change": one.fact and one.fact.change_kind,
+        "record": fact and fact.record_key,
+        "effective": fact and f"{_time(fact.effective_from)} – {_time(fact.effective_to) or ''}",
         "became": _became(one, numbers),
-        "event": event and event.event_id,
+        "event": fact and fact.event_id,
     }
 
 
@@ -211,10 +212,10 @@ def _became(one: ToldEvent, numbers: Mapping[UUID, int]) -> str:
         return "sent again" if one.fate.reason == DUPLICATE else f"quarantine: {one.fate.reason}"
     if one.fate.voided_by is not None:
         return f"void by {named(one.fate.voided_by)}"
-    if one.event is None or one.event.previous_event_id is None:
+    if one.fact is None or one.fact.previous_event_id is None:
         return "stands"
-    undone = named(one.event.previous_event_id)
-    return f"undoes {undone}" if one.change_kind is ChangeKind.ANNULLED else f"stands for {undone}"
+    undone = named(one.fact.previous_event_id)
+    return f"undoes {undone}" if one.fact.change_kind is ChangeKind.ANNULLED else f"stands for {undone}"
 
 
 def _print_facts(title: str, rows: Sequence[Mapping[str, Any]], *, hidden: Sequence[str]) -> None:
