@@ -1,8 +1,4 @@
-"""What can be wrong with a log, each kind found in columns. Pure.
-
-Columns of messages: partition, position, known_at_ms. Columns of events: source, sequence, event_id, subject, digest
-(of the whole value), partition, position.
-"""
+"""What can be wrong with a log, each kind found in columns. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,32 +63,55 @@ def _read(name: str, value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def of_messages(messages: pl.DataFrame, bounds: Stretches) -> tuple[Found, ...]:
-    """What the places and times of all messages say; `bounds` is what the log said that it holds."""
-    held = pl.DataFrame(
-        [(partition, stretch.start, stretch.stop) for partition, stretch in bounds.items()],
-        schema={"partition": pl.Int32, "start": pl.Int64, "stop": pl.Int64},
-        orient="row",
-    )
-    ends = [held.select("partition", position=pl.col("start") - 1), held.select("partition", position=pl.col("stop"))]
-    places = pl.concat([messages.select("partition", "position"), *ends]).sort("partition", "position")
-    before = pl.col("position").shift(1).over("partition")
-    holes = places.with_columns(before=before).filter(pl.col("position") - pl.col("before") > 1)
-    earlier = pl.col("known_at_ms").shift(1).over("partition")
-    backwards = messages.sort("partition", "position").filter(pl.col("known_at_ms") < earlier)
-    cut = held.filter(pl.col("start") > 0).select("partition", positions=_range(pl.lit(0), pl.col("start") - 1))
-    return (
-        Found(kind=FindingKind.CUT, rows=cut),
-        Found(
-            kind=FindingKind.HOLE,
-            rows=holes.select("partition", positions=_range(pl.col("before") + 1, pl.col("position") - 1)),
-        ),
-        Found(kind=FindingKind.BACKWARDS, rows=backwards.select("partition", positions=_range("position", "position"))),
-    )
+def of_bounds(bounds: Stretches) -> Found:
+    """What is gone from the start of a log."""
+    cut = [(partition, [0, stretch.start - 1]) for partition, stretch in bounds.items() if stretch.start > 0]
+    return Found(kind=FindingKind.CUT, rows=pl.DataFrame(cut, schema=_NO_RANGES.schema, orient="row"))
+
+
+class Course:
+    """The course of each partition's positions and times, told batch by batch."""
+
+    def __init__(self, bounds: Stretches) -> None:
+        before_first = [(partition, stretch.start - 1, None) for partition, stretch in bounds.items()]
+        self._last = pl.DataFrame(before_first, schema=_PLACES, orient="row")
+        self._holes: list[pl.DataFrame] = []
+        self._backwards: list[pl.DataFrame] = []
+
+    def follow(self, places: pl.DataFrame) -> None:
+        """Takes what follows; the columns are partition, position and known_at_ms, each partition in its order."""
+        course = pl.concat([self._last, places]).with_columns(
+            before=pl.col("position").shift(1).over("partition"),
+            earlier=pl.col("known_at_ms").shift(1).over("partition"),
+        )
+        holes = course.filter(pl.col("position") - pl.col("before") > 1)
+        backwards = course.filter(pl.col("known_at_ms") < pl.col("earlier"))
+        if holes.height:
+            between = _range(pl.col("before") + 1, pl.col("position") - 1)
+            self._holes.append(holes.select("partition", positions=between))
+        if backwards.height:
+            self._backwards.append(backwards.select("partition", positions=_range("position", "position")))
+        self._last = course.group_by("partition", maintain_order=True).last().select(_PLACES.names())
+
+    def end(self, bounds: Stretches) -> tuple[Found, ...]:
+        """What was found, when nothing follows: a log that ends before it says has a hole there."""
+        ends = [(partition, stretch.stop, None) for partition, stretch in bounds.items()]
+        self.follow(pl.DataFrame(ends, schema=_PLACES, orient="row"))
+        return (
+            Found(kind=FindingKind.HOLE, rows=pl.concat([_NO_RANGES, *self._holes])),
+            Found(kind=FindingKind.BACKWARDS, rows=pl.concat([_NO_RANGES, *self._backwards])),
+        )
+
+
+_PLACES = pl.Schema({"partition": pl.Int32(), "position": pl.Int64(), "known_at_ms": pl.Int64()})
+_NO_RANGES = pl.DataFrame(schema={"partition": pl.Int32(), "positions": pl.List(pl.Int64())})
 
 
 def of_events(events: pl.DataFrame) -> tuple[Found, ...]:
-    """What the events say of themselves."""
+    """Events that contradict each other.
+
+    Columns: source, sequence, event_id, subject, digest (of the whole value), partition, position.
+    """
     ordered = events.sort("partition", "position")
     numbered = _disagreeing(ordered, ["source", "sequence"], pl.col("event_id").n_unique() > 1)
     same_event = _disagreeing(
@@ -102,7 +121,6 @@ def of_events(events: pl.DataFrame) -> tuple[Found, ...]:
     partitions = _disagreeing(ordered, ["subject"], pl.col("partition").n_unique() > 1)
     sequences = _range("sequence", "sequence")
     return (
-        Found(kind=FindingKind.MISSING, rows=missing(events)),
         *(
             Found(kind=kind, rows=rows.select("source", "partition", "positions", "event_id", sequences=sequences))
             for kind, rows in ((FindingKind.EQUIVOCATION, numbered), (FindingKind.OTHER_BYTES, same_event))
@@ -121,12 +139,8 @@ def missing(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _disagreeing(ordered: pl.DataFrame, key: list[str], disagree: pl.Expr) -> pl.DataFrame:
-    """For each key whose events disagree, the last of them, with its place as `positions`.
-
-    Nearly every key has one event; the few that have more are set apart before anything is grouped.
-    """
-    repeated = ordered.filter(pl.struct(key).is_duplicated())
-    verdict = repeated.group_by(key, maintain_order=True).agg(disagree.alias("disagree"), pl.all().last())
+    """For each key whose events disagree, the last of them, with its place as `positions`."""
+    verdict = ordered.group_by(key, maintain_order=True).agg(disagree.alias("disagree"), pl.all().last())
     return verdict.filter("disagree").with_columns(positions=_range("position", "position"))
 
 

@@ -1,9 +1,11 @@
 """Verifies that a log is whole by what it says of itself: no view and no database is asked.
 
-Of each message a few columns are kept (about 120 bytes), so the memory is that of the log's length, not of its content.
+1. `_survey`    the whole log, of which a few numbers are kept for each event (about 30 bytes)
+2. `_suspects`  the numbers that may contradict each other: a hash that two events share proves nothing yet
+3. `_witness`   only where there are suspects: the log once more, and of their events all that is compared
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -11,7 +13,7 @@ from hashlib import blake2b
 import polars as pl
 
 from bus.topics import records_topic
-from consumers.audit.findings import Finding, FindingKind, missing, of_events, of_messages
+from consumers.audit.findings import Course, Finding, FindingKind, Found, missing, of_bounds, of_events
 from consumers.audit.log import Log, Stretch, Stretches, Tell
 from consumers.materializer.check import Arrived, Checker
 
@@ -59,69 +61,100 @@ def verify(log: Log, checker: Checker, *, limit: int, tell: Tell | None = None) 
 
     Partitions cannot be read at one instant. Where sequences seem to be missing, what came meanwhile is read as well.
     """
-    topic = records_topic(checker.record_type.id)
-    bounds = log.bounds(topic)
-    seen = _seen(log, checker, bounds, tell)
-    if missing(seen.events).height:
-        now = log.bounds(topic)
-        later = {partition: Stretch(bounds[partition].stop, now[partition].stop) for partition in bounds}
-        bounds = {partition: Stretch(bounds[partition].start, now[partition].stop) for partition in bounds}
-        seen = _together([seen, _seen(log, checker, later, tell)])
-    kinds = [*of_messages(seen.messages, bounds), *of_events(seen.events)]
-    listed = [one for kind in kinds for one in kind.findings(checker.record_type.id, limit)]
+    bounds = log.bounds(records_topic(checker.record_type.id))
+    survey = _Survey(bounds)
+    survey.read(log, checker, bounds, tell)
+    gaps = missing(survey.events)
+    if gaps.height:
+        now = log.bounds(records_topic(checker.record_type.id))
+        survey.read(log, checker, {place: Stretch(bounds[place].stop, now[place].stop) for place in bounds}, tell)
+        bounds = {place: Stretch(bounds[place].start, now[place].stop) for place in bounds}
+        gaps = missing(survey.events)
+    found = [
+        of_bounds(bounds),
+        *survey.course.end(bounds),
+        Found(kind=FindingKind.MISSING, rows=gaps),
+        *_contradictions(log, checker, bounds, survey.events),
+    ]
     return Verified(
         record_type=checker.record_type.id,
-        messages=seen.messages.height,
-        unreadable=seen.messages.height - seen.events.height,
-        sources=tuple(_sources(seen.events)),
-        findings=tuple(listed),
-        count=sum(kind.count for kind in kinds),
+        messages=survey.messages,
+        unreadable=survey.messages - survey.events.height,
+        sources=tuple(_sources(survey.events)),
+        findings=tuple(finding for one in found for finding in one.findings(checker.record_type.id, limit)),
+        count=sum(one.count for one in found),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """The place and time of every message, and who says what of every event."""
-
-    messages: pl.DataFrame
-    events: pl.DataFrame
-
-
-_MESSAGES = pl.Schema({"partition": pl.Int32, "position": pl.Int64, "known_at_ms": pl.Int64})
-_EVENTS = pl.Schema(
+_NUMBERS = pl.Schema(
     {
         "source": pl.Categorical(),
         "sequence": pl.Int64(),
-        "event_id": pl.Binary(),
-        "subject": pl.Binary(),
-        "digest": pl.Binary(),
+        "event_hash": pl.UInt64(),
+        "subject_hash": pl.UInt64(),
         "partition": pl.Int32(),
-        "position": pl.Int64(),
         "known_at": pl.Datetime("us", "UTC"),
     }
 )
+_WITNESSED = ("source", "sequence", "event_id", "subject", "digest", "partition", "position")
 
 
-def _seen(log: Log, checker: Checker, stretches: Stretches, tell: Tell | None) -> _Seen:
-    topic = records_topic(checker.record_type.id)
-    parts = [_of_batch(checker, arrived) for arrived in log.read(topic, stretches, tell=tell)]
-    return _together([_Seen(_MESSAGES.to_frame(), _EVENTS.to_frame()), *parts])
+class _Survey:
+    """What is kept of every event of a log."""
+
+    def __init__(self, bounds: Stretches) -> None:
+        self.course = Course(bounds)
+        self.messages = 0
+        self.events = _NUMBERS.to_frame()
+
+    def read(self, log: Log, checker: Checker, stretches: Stretches, tell: Tell | None) -> None:
+        """Takes stretches that follow what was taken before."""
+        parts = [self.events]
+        for arrived in log.read(records_topic(checker.record_type.id), stretches, tell=tell):
+            self.messages += len(arrived.values)
+            places = {
+                "partition": arrived.partitions,
+                "position": arrived.positions,
+                "known_at_ms": arrived.known_at_ms,
+            }
+            self.course.follow(pl.DataFrame(places, schema_overrides={"partition": pl.Int32}))
+            parts.append(_hashed(checker.check(arrived).events).select(_NUMBERS.names()).cast(_NUMBERS))
+        self.events = pl.concat(parts, rechunk=True)
 
 
-def _of_batch(checker: Checker, arrived: Arrived) -> _Seen:
-    places = {"partition": arrived.partitions, "position": arrived.positions, "known_at_ms": arrived.known_at_ms}
-    events = checker.check(arrived).events
-    digests = [_digest(arrived.values[row]) for row in events["row"]]
-    columns = events.with_columns(pl.Series("digest", digests, pl.Binary)).select(_EVENTS.names())
-    return _Seen(pl.DataFrame(places, schema=_MESSAGES), columns.cast(_EVENTS))
+def _hashed(events: pl.DataFrame) -> pl.DataFrame:
+    return events.with_columns(event_hash=pl.col("event_id").hash(), subject_hash=pl.col("subject").hash())
 
 
-def _digest(value: bytes | None) -> bytes:
-    return blake2b(value or b"", digest_size=DIGEST_BYTES).digest()
+def _suspects(events: pl.DataFrame) -> dict[tuple[str, ...], pl.DataFrame]:
+    """Keys under which more than one event may be found that do not agree."""
+    sequences = events.group_by("source", "sequence").len().filter(pl.col("len") > 1)
+    ids = events.group_by("event_hash").agg(pl.col("subject_hash").n_unique()).filter(pl.col("subject_hash") > 1)
+    persons = events.group_by("subject_hash").agg(pl.col("partition").n_unique()).filter(pl.col("partition") > 1)
+    return {
+        ("source", "sequence"): sequences.select(pl.col("source").cast(pl.String), "sequence"),
+        ("event_hash",): ids.select("event_hash"),
+        ("subject_hash",): persons.select("subject_hash"),
+    }
 
 
-def _together(parts: Sequence[_Seen]) -> _Seen:
-    return _Seen(pl.concat([part.messages for part in parts]), pl.concat([part.events for part in parts]))
+def _contradictions(log: Log, checker: Checker, bounds: Stretches, events: pl.DataFrame) -> tuple[Found, ...]:
+    suspects = {key: rows for key, rows in _suspects(events).items() if rows.height}
+    if not suspects:
+        return ()
+    witnessed = [
+        _witness(checker, arrived, suspects) for arrived in log.read(records_topic(checker.record_type.id), bounds)
+    ]
+    return of_events(pl.concat(witnessed))
+
+
+def _witness(checker: Checker, arrived: Arrived, suspects: Mapping[tuple[str, ...], pl.DataFrame]) -> pl.DataFrame:
+    """All that is compared of the suspected events of a batch."""
+    events = _hashed(checker.check(arrived).events)
+    rows = pl.concat([events.join(keys, on=list(on), how="semi")["row"] for on, keys in suspects.items()]).unique()
+    chosen = events.filter(pl.col("row").is_in(rows.implode()))
+    digests = [blake2b(arrived.values[row] or b"", digest_size=DIGEST_BYTES).digest() for row in chosen["row"]]
+    return chosen.with_columns(pl.Series("digest", digests, pl.Binary)).select(_WITNESSED)
 
 
 def _sources(events: pl.DataFrame) -> Iterator[SourceSeen]:

@@ -1,19 +1,18 @@
 import polars as pl
 import pytest
 
-from consumers.audit.findings import FindingKind, missing, of_messages
+from consumers.audit.findings import Course, FindingKind, missing, of_bounds
 from consumers.audit.log import Stretch
 
-MESSAGES = {"partition": pl.Int32, "position": pl.Int64, "known_at_ms": pl.Int64}
+PLACES = {"partition": pl.Int32, "position": pl.Int64, "known_at_ms": pl.Int64}
 
 
-def found(messages, bounds):
-    frame = pl.DataFrame(messages, schema=MESSAGES, orient="row")
-    return [
-        (one.kind, one.partition, one.positions)
-        for kind in of_messages(frame, bounds)
-        for one in kind.findings("some-agency.holding", 10)
-    ]
+def found(messages, bounds, *, batch=100):
+    course = Course(bounds)
+    for start in range(0, len(messages), batch):
+        course.follow(pl.DataFrame(messages[start : start + batch], schema=PLACES, orient="row"))
+    kinds = [of_bounds(bounds), *course.end(bounds)]
+    return [(one.kind, one.partition, one.positions) for kind in kinds for one in kind.findings("x.y", 10)]
 
 
 def test_a_log_that_is_whole_has_no_findings():
@@ -30,7 +29,18 @@ def test_an_empty_log_is_whole():
     ids=["at the start", "inside", "at the end", "everywhere"],
 )
 def test_positions_that_hold_no_message_are_named(positions, hole):
-    assert found([(0, place, 1) for place in positions], {0: Stretch(0, 4)}) == [(FindingKind.HOLE, 0, hole)]
+    messages = [(0, place, 1) for place in positions]
+
+    assert found(messages, {0: Stretch(0, 4)}) == [(FindingKind.HOLE, 0, hole)]
+
+
+def test_a_hole_between_two_batches_is_named():
+    messages = [(0, 0, 1), (1, 0, 5), (0, 2, 0), (1, 1, 5)]
+
+    assert set(found(messages, {0: Stretch(0, 3), 1: Stretch(0, 2)}, batch=2)) == {
+        (FindingKind.HOLE, 0, (1, 1)),
+        (FindingKind.BACKWARDS, 0, (2, 2)),
+    }
 
 
 def test_a_message_that_the_log_took_before_the_one_ahead_of_it_is_named():
