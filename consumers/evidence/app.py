@@ -10,7 +10,9 @@ from bus.envelope import EventIdMaker
 from bus.subject import Pseudonymizer
 from consumers.evidence import discovery, linked_data, openapi
 from consumers.evidence.asking import Ask, Planner
+from consumers.evidence.authentication import Authentication
 from consumers.evidence.batching import Batcher
+from consumers.evidence.citizen_route import CitizenRoute
 from consumers.evidence.connections import serve_batches
 from consumers.evidence.decision import Agreements
 from consumers.evidence.evidence_route import EvidenceRoute
@@ -18,6 +20,7 @@ from consumers.evidence.http import Receive, Refused, Request, Router, Scope, Se
 from consumers.evidence.keys import Keys
 from consumers.evidence.page import page
 from consumers.evidence.problems import Kind, Problem, Response
+from consumers.evidence.reader import Reader
 from consumers.evidence.service import Answered, EvidenceService
 from consumers.evidence.settings import EvidenceSettings
 from consumers.evidence.tokens import Tokens
@@ -39,13 +42,23 @@ class EvidenceApp:
         self._service = EvidenceService(catalogue)
         self._batcher: Batcher[Ask, Answered] = Batcher()
         self._tasks: Sequence[asyncio.Task[None]] = ()
+        self._reader = Reader(database_url)
+        access_id = EventIdMaker()
+        authentication = Authentication(settings, Tokens(settings, self._keys))
         evidence = EvidenceRoute(
             catalogue=catalogue,
             pseudonymizer=pseudonymizer,
-            tokens=Tokens(settings, self._keys),
+            authentication=authentication,
             planner=Planner(catalogue, Agreements(catalogue.agreements.values())),
             batcher=self._batcher,
-            access_id=EventIdMaker(),
+            access_id=access_id,
+        )
+        citizen = CitizenRoute(
+            catalogue=catalogue,
+            pseudonymizer=pseudonymizer,
+            authentication=authentication,
+            reader=self._reader,
+            access_id=access_id,
         )
         self._page_bytes = page(catalogue)
         self._openapi = to_json(openapi.document())
@@ -56,6 +69,7 @@ class EvidenceApp:
                 "/v1/procedures": {"GET": self._all_procedures},
                 "/v1/procedures/": {"GET": self._one_procedure},
                 "/v1/evidence": {"POST": evidence.post},
+                "/v1/me/accesses": {"GET": citizen.get, "POST": citizen.post},
             }
         )
 
@@ -79,6 +93,7 @@ class EvidenceApp:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._reader.close()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:

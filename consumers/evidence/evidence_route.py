@@ -11,17 +11,17 @@ from bus.national_id import NationalIdError
 from bus.subject import Pseudonymizer
 from consumers.accesses.record import Verdict
 from consumers.evidence.asking import Ask, Planner, Refusal
+from consumers.evidence.authentication import Authentication
 from consumers.evidence.batching import Batcher
 from consumers.evidence.decision import Question
-from consumers.evidence.errors import BusyError, TokenError, UnavailableError
+from consumers.evidence.errors import BusyError, UnavailableError
 from consumers.evidence.http import Refused, Request
+from consumers.evidence.labels import language
 from consumers.evidence.models import EvidenceRequest
 from consumers.evidence.problems import RETRY_AFTER, Kind, Problem, Response, of_invalid
 from consumers.evidence.service import Answered
-from consumers.evidence.tokens import Caller, Tokens
 from registry.contracts import Catalogue, ProcedureId
 
-_BEARER = b"bearer "
 _REFUSAL_KINDS = {
     Refusal.INVALID_NATIONAL_ID: Kind.INVALID_NATIONAL_ID,
     Refusal.NO_SUCH_PROCEDURE: Kind.NO_SUCH_PROCEDURE,
@@ -34,23 +34,23 @@ class EvidenceRoute:
 
     catalogue: Catalogue
     pseudonymizer: Pseudonymizer
-    tokens: Tokens
+    authentication: Authentication
     planner: Planner
     batcher: Batcher[Ask, Answered]
     access_id: EventIdMaker
 
     async def post(self, request: Request) -> Response:
         """The response to one request."""
-        if request.has_query:
+        if request.query:
             raise Refused(Problem(kind=Kind.QUERY_NOT_ALLOWED))
         if not request.headers.get(b"content-type", b"").lower().startswith(b"application/json"):
             raise Refused(Problem(kind=Kind.UNSUPPORTED_MEDIA_TYPE))
-        agency = await authenticated_agency(self.tokens, request)
+        agency = await self.authentication.agency(request)
         try:
             asked = EvidenceRequest.model_validate_json(request.body)
         except ValidationError as exc:
             raise Refused(of_invalid(exc)) from None
-        ask = self._decided(asked, agency, language(request))
+        ask = self._decided(asked, agency, language(request.accept_language))
         try:
             answered = await self.batcher.ask(ask)
         except BusyError:
@@ -59,7 +59,7 @@ class EvidenceRoute:
             raise Refused(Problem(kind=Kind.UNAVAILABLE, headers=RETRY_AFTER)) from None
         return _response(answered)
 
-    def _decided(self, asked: EvidenceRequest, agency: str, language: str) -> Ask:
+    def _decided(self, asked: EvidenceRequest, agency: str, tongue: str) -> Ask:
         """The request with what may be answered to it, decided for it alone."""
         now = datetime.now(UTC)
         procedure = self.catalogue.procedures.get(ProcedureId(asked.procedure))
@@ -93,43 +93,8 @@ class EvidenceRoute:
             represented_party=asked.represented_party,
             effective_at=asked.effective_at,
             known_at=asked.known_at,
-            language=language,
+            language=tongue,
         )
-
-
-async def authenticated(tokens: Tokens, request: Request) -> Caller:
-    """Who is calling. Raises Refused with what RFC 6750 says."""
-    authorization = request.headers.get(b"authorization", b"")
-    if authorization[:7].lower() != _BEARER:
-        raise Refused(Problem(kind=Kind.UNAUTHENTICATED, headers=((b"www-authenticate", b"Bearer"),)))
-    try:
-        return await tokens.caller(authorization[7:].strip())
-    except TokenError as exc:
-        challenge = f'Bearer error="invalid_token", error_description="{exc.fault.value}"'
-        raise Refused(
-            Problem(
-                kind=Kind.UNAUTHENTICATED,
-                detail=exc.fault.value,
-                headers=((b"www-authenticate", challenge.encode()),),
-            )
-        ) from None
-
-
-async def authenticated_agency(tokens: Tokens, request: Request) -> str:
-    """The agency that is calling; a citizen's token is refused here."""
-    caller = await authenticated(tokens, request)
-    if caller.agency is None:
-        raise Refused(Problem(kind=Kind.NOT_PERMITTED, detail="the token names no agency"))
-    return caller.agency
-
-
-def language(request: Request) -> str:
-    """The language of labels: the first of those we have that `Accept-Language` names, else English."""
-    for part in request.headers.get(b"accept-language", b"").lower().split(b",")[:10]:
-        tag = part.partition(b";")[0].strip()[:2]
-        if tag in (b"fa", b"en"):
-            return tag.decode()
-    return "en"
 
 
 def _response(answered: Answered) -> Response:

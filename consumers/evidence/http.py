@@ -33,10 +33,15 @@ class Request:
 
     method: str
     path: str
-    has_query: bool
+    query: bytes = field(repr=False)
     headers: Mapping[bytes, bytes]
     body: bytes = field(repr=False)
     rest: str = ""
+
+    @property
+    def accept_language(self) -> bytes:
+        """The languages that the caller reads."""
+        return self.headers.get(b"accept-language", b"")
 
 
 Route = Callable[[Request], Awaitable[Response]]
@@ -67,7 +72,7 @@ class Router:
             request = Request(
                 method=scope["method"],
                 path=scope["path"],
-                has_query=bool(scope["query_string"]),
+                query=scope["query_string"],
                 headers=dict(scope["headers"]),
                 body=await _body(receive) if scope["method"] == "POST" else b"",
                 rest=rest,

@@ -37,6 +37,14 @@ class EvidenceRequest(BaseModel):
         return instant
 
 
+class PersonRequest(BaseModel):
+    """A person, named."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    national_id: str = Field(min_length=1, max_length=64, repr=False)
+
+
 class Freshness(BaseModel):
     """Everything that the bus had at `as_of` is in the evidence."""
 
@@ -141,6 +149,46 @@ class Procedures(BaseModel):
     """Every procedure of the catalogue."""
 
     procedures: list[ProcedureSummary]
+
+
+class AccessedEvidence(BaseModel):
+    """What became of one evidence type; `claims` are the labels of those that left."""
+
+    evidence_type: str
+    title: str | None
+    provider: str
+    status: str
+    reason: str | None
+    agreement: str | None
+    claims: dict[str, str | None]
+
+
+class RecordedAccess(BaseModel):
+    """One request about the person, granted or denied."""
+
+    access_id: UUID
+    at: AwareDatetime
+    requester: str
+    requester_title: str | None
+    procedure: str | None
+    procedure_title: str | None
+    case_reference: str | None
+    acting_user: str | None
+    represented_party: str | None
+    purpose: str | None
+    legal_basis: str | None
+    effective_at: AwareDatetime | None
+    known_at: AwareDatetime | None
+    decision: str
+    reason: str | None
+    evidence: list[AccessedEvidence]
+
+
+class Accesses(BaseModel):
+    """A page of a person's accesses, the newest first; `next` is the next page's address."""
+
+    accesses: list[RecordedAccess]
+    next: str | None
 
 
 class WrongField(BaseModel):

@@ -7,10 +7,26 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from consumers.evidence.linked_data import LD_TYPE
-from consumers.evidence.models import EvidenceAnswer, EvidenceRequest, Problem, ProcedureDescription, Procedures
+from consumers.evidence.models import (
+    Accesses,
+    EvidenceAnswer,
+    EvidenceRequest,
+    PersonRequest,
+    Problem,
+    ProcedureDescription,
+    Procedures,
+)
 from consumers.evidence.problems import PROBLEM_TYPE
 
-_MODELS: Sequence[type[BaseModel]] = (EvidenceRequest, EvidenceAnswer, Problem, Procedures, ProcedureDescription)
+_MODELS: Sequence[type[BaseModel]] = (
+    EvidenceRequest,
+    EvidenceAnswer,
+    PersonRequest,
+    Accesses,
+    Problem,
+    Procedures,
+    ProcedureDescription,
+)
 _REF = "#/components/schemas/{model}"
 
 
@@ -26,6 +42,7 @@ def document(version: str = "1") -> dict[str, Any]:
         },
         "paths": {
             "/v1/evidence": {"post": _evidence()},
+            "/v1/me/accesses": {"get": _own_list()},
             "/v1/procedures": {
                 "get": _operation("Every procedure of the catalogue.", Procedures, problems=(), is_linked=True)
             },
@@ -59,6 +76,15 @@ def _evidence() -> dict[str, Any]:
     }
     body = {"required": True, "content": {"application/json": {"schema": _reference(EvidenceRequest)}}}
     return {**described, "parameters": [language], "requestBody": body, "security": [{"token": []}]}
+
+
+def _own_list() -> dict[str, Any]:
+    described = _operation("Who asked about the citizen who calls.", Accesses, problems=(401, 403, 422, 503))
+    parameters = [
+        {"name": "before", "in": "query", "required": False, "schema": {"type": "string", "format": "uuid"}},
+        {"name": "limit", "in": "query", "required": False, "schema": {"type": "integer", "default": 50}},
+    ]
+    return {**described, "parameters": parameters, "security": [{"token": []}]}
 
 
 def _operation(

@@ -18,6 +18,14 @@ class EvidenceSettings(BaseModel):
     audience: str = Field(alias="YEKBAR_TOKEN_AUDIENCE", min_length=1)
     agency_claim: str = Field(alias="YEKBAR_TOKEN_AGENCY_CLAIM", default="agency", min_length=1)
 
+    citizen_claim: str = Field(alias="YEKBAR_TOKEN_CITIZEN_CLAIM", default="national_id", min_length=1)
+    assurance: str = Field(alias="YEKBAR_TOKEN_ASSURANCE", default="substantial,high")
+
+    @property
+    def assurance_levels(self) -> frozenset[str]:
+        """The values of a citizen token's `acr` that are enough, parted by commas in the setting."""
+        return frozenset(level.strip() for level in self.assurance.split(","))
+
     @property
     def is_remote(self) -> bool:
         """Whether the keys are fetched over HTTP."""

@@ -16,8 +16,9 @@ from consumers.accesses.record import Access
 from consumers.evidence.answer import Judged, Stand, Status, disclosed, judge
 from consumers.evidence.asking import Ask, Plan
 from consumers.evidence.freshness import Clock
+from consumers.evidence.labels import in_language
 from consumers.evidence.queries import Piece
-from registry.contracts import AgreementId, Catalogue, EvidenceTypeId, Labels, RecordType
+from registry.contracts import AgreementId, Catalogue, EvidenceTypeId, RecordType
 
 UNNEEDED = "unneeded"  # looked up for a list that another list of the same requirement made needless
 FRAMES_MAX = 10_000  # of a few kilobytes each; plans × ways in which their evidence stands
@@ -109,12 +110,12 @@ class Writer:
     def _made_frame(self, plan: Plan, stands: tuple[Stand, ...], language: str) -> Frame:
         judged = self._judged(plan, stands)
         standing = dict(zip(plan.decisions, stands, strict=True))
-        named = {"procedure": plan.procedure.id, "title": _label(plan.procedure.title, language)}
+        named = {"procedure": plan.procedure.id, "title": in_language(plan.procedure.title, language)}
         is_complete = all(one.status is Status.MET for one in judged)
         texts = [f'{_json({**named, "is_complete": is_complete})[1:-1]},"requirements":[']
         slots: list[EvidenceTypeId] = []
         for place, one in enumerate(judged):
-            named = {"requirement": one.requirement.id, "title": _label(one.requirement.title, language)}
+            named = {"requirement": one.requirement.id, "title": in_language(one.requirement.title, language)}
             said = _json({**named, "status": one.status, "reason": one.reason})
             texts[-1] += f'{"," if place else ""}{said[:-1]},"evidence":['
             if one.status is Status.MET:
@@ -143,7 +144,7 @@ class Writer:
 
     def _made_head(self, name: EvidenceTypeId, agreement: AgreementId, language: str) -> bytes:
         one = self._catalogue.evidence_types[name]
-        said = {"evidence_type": name, "title": _label(one.title, language), "provider": one.provider}
+        said = {"evidence_type": name, "title": in_language(one.title, language), "provider": one.provider}
         return f'{_json({**said, "agreement": agreement})[:-1]},"freshness":'.encode()
 
     def _made_entries(self, plan: Plan, stands: tuple[Stand, ...]) -> Sequence[Mapping[str, Any]]:
@@ -164,11 +165,6 @@ class Writer:
 
     def _judged(self, plan: Plan, stands: tuple[Stand, ...]) -> Sequence[Judged]:
         return judge(plan.procedure, dict(zip(plan.decisions, stands, strict=True)))
-
-
-def _label(labels: Labels, language: str) -> str:
-    """A label in a language; in English where it has no other."""
-    return labels.get(language) or labels.get("en", "")
 
 
 def _json(value: Any) -> str:
