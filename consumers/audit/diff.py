@@ -15,6 +15,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import Connection, IsolationLevel
 
+from bus.topics import records_topic
 from consumers.audit.errors import AuditError
 from consumers.audit.live import Difference, LiveView
 from consumers.audit.log import Log, Stretch, Stretches, Tell
@@ -42,10 +43,11 @@ class Compared:
 
 
 def diff(log: Log, connection: Connection[Any], checker: Checker, *, limit: int, tell: Tell | None = None) -> Compared:
-    """Compares; at most `limit` differences of a sort are listed. Raises NotFoundError, UnreadableLogError."""
+    """Compares, and lists at most `limit` differences of a sort. Raises NotFoundError, LogAccidentError, AuditError."""
     scratch = Scratch(connection, checker.record_type, f"diff-{uuid4().hex[:8]}")
     live = LiveView(connection, checker.record_type)
     live.refuse_absent()
+    live.refuse_another_log(log.topic_id(records_topic(checker.record_type.id)))
     scratch.create()
     try:
         before = live.positions()

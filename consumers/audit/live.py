@@ -10,7 +10,7 @@ from psycopg import Connection, sql
 from bus.reasons import Reason
 from bus.topics import records_topic
 from consumers.audit.scratch import Scratch
-from consumers.errors import NotFoundError
+from consumers.errors import LogAccidentError, NotFoundError
 from consumers.views import columns, statement
 from registry.contracts import RecordType
 
@@ -71,6 +71,19 @@ class LiveView:
         if found is None or None in found:
             raise NotFoundError(
                 f"the database has no view of '{self._record_type.id}'", remedy="run 'yekbar catalogue apply'"
+            )
+
+    def refuse_another_log(self, topic_id: str) -> None:
+        """Raises LogAccidentError when the view was read from a topic of the same name that is gone."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT topic_id FROM yekbar.positions WHERE view = %s", (self._record_type.id,)
+        )
+        others = {read_from for (read_from,) in rows} - {topic_id}
+        if others:
+            raise LogAccidentError(
+                f"the view '{self._record_type.id}' was read from topic id {', '.join(sorted(others))},"
+                f" the broker has {topic_id}: topic '{self._topic}' was made anew",
+                remedy="see 'a topic was made anew' in the runbook",
             )
 
     def positions(self) -> dict[int, int]:

@@ -10,9 +10,10 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bus.errors import TransientError
-from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, bus_error, consumer
+from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error, consumer
 from consumers.audit.errors import UnreadableLogError
 from consumers.materializer.check import Arrived
+from consumers.materializer.reading import topic_ids
 
 GROUP = "yekbar-audit"  # the client wants a name; it joins no group, for it never subscribes
 MESSAGES_MAX = 10_000  # of one batch: enough for the columns, little for the memory
@@ -75,6 +76,10 @@ class Log:
             }
         except KafkaException as exc:
             raise bus_error(exc, f"asking how long topic '{topic}' is") from exc
+
+    def topic_id(self, topic: str) -> str:
+        """Kafka's id of a topic: another one means that the topic was made anew. Raises LogAccidentError, BusError."""
+        return topic_ids(admin(self._connection), [topic])[topic]
 
     def positions_after(self, topic: str, instant: datetime) -> dict[int, int]:
         """In each partition, the first position that was known after the instant; the end where none was."""

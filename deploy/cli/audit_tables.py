@@ -52,7 +52,7 @@ def show_compared(done: Sequence[Compared]) -> None:
             )
             for one in differences
         ]
-        print_table("Differences", ["record type", "what", "partition:position", "event", "columns, reason"], listed)
+        print_table("Differences", ["record type", "what", "log", "event", "columns, reason"], listed)
     _conclude(
         sum(one.count for one in done),
         listed=len(differences),
@@ -92,7 +92,7 @@ def show_verified(done: Sequence[Verified], shared: Sequence[Finding]) -> None:
             )
             for one in findings
         ]
-        print_table("Findings", ["record type", "what", "source", "sequences", "partition:position", "event"], listed)
+        print_table("Findings", ["record type", "what", "source", "sequences", "log", "event"], listed)
     unreadable = sum(one.unreadable for one in done)
     aside = f", {unreadable:,} of them no events (see 'yekbar quarantine list')" if unreadable else ""
     _conclude(

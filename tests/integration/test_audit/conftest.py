@@ -1,5 +1,6 @@
 import io
 import json
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID, uuid4
@@ -80,6 +81,14 @@ class AuditedBus:
         create_positions(self.connection)
         create_quarantine(self.connection)
 
+    @contextmanager
+    def beside(self, connection):
+        """The same bus for another thread: with clients of its own, from where this one is."""
+        other = AuditedBus(self.kafka, connection, self.record_type, self.registry)
+        other._read_to = dict(self._read_to)
+        with other.log:
+            yield other
+
     def event(self, event_id=None, *, word="واژه", share=None, **said):
         """An event that may stand; an annulment has no body."""
         kind = said.get("change_kind", ChangeKind.CREATED)
@@ -156,8 +165,9 @@ class AuditedBus:
     def _advance(self, arrived, rows):
         for partition in {arrived.partitions[row] for row in rows}:
             last = max(arrived.positions[row] for row in rows if arrived.partitions[row] == partition)
+            topic_id = self.log.topic_id(self.topic)
             owned = take_over(
-                self.connection, view=self.record_type.id, topic=self.topic, topic_id="1", partition=partition
+                self.connection, view=self.record_type.id, topic=self.topic, topic_id=topic_id, partition=partition
             )
             advance(self.connection, [Move(owned=owned, next_position=last + 1, known_at=START)])
 

@@ -1,13 +1,18 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bus.envelope import ChangeKind
 from bus.reasons import Reason
+from consumers.audit.errors import UnreadableLogError
 from consumers.audit.live import DifferenceKind
+from consumers.errors import LogAccidentError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CREATED, CEASED, CORRECTED, ANNULLED = ChangeKind
@@ -245,3 +250,44 @@ def test_a_diff_touches_neither_the_view_nor_its_position_and_leaves_nothing_beh
     assert (bus.facts(), bus.positions()) == before
     left = bus.connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'replay%'").fetchall()
     assert left == []
+
+
+@pytest.mark.usefixtures("chain")
+def test_a_view_of_a_topic_that_was_made_anew_is_not_compared(bus):
+    bus.connection.execute("UPDATE yekbar.positions SET topic_id = 'first'")
+
+    with pytest.raises(LogAccidentError, match="made anew"):
+        bus.diff()
+
+
+@pytest.mark.usefixtures("chain")
+def test_a_log_that_was_cut_below_the_position_is_not_compared(bus):
+    bus.connection.execute("UPDATE yekbar.positions SET next_position = next_position + 1000")
+
+    with pytest.raises(UnreadableLogError, match="ends at"):
+        bus.diff()
+
+
+def test_a_view_that_moves_on_while_it_is_compared_is_compared_at_one_moment(bus, database_url):
+    first = [bus.event() for _ in range(80)]
+    bus.send(*first)
+    bus.materialize()
+    done = threading.Event()
+
+    def go_on():
+        with psycopg.connect(database_url, autocommit=True) as connection, bus.beside(connection) as other:
+            for event in first:
+                other.send(other.event(change_kind=CORRECTED, previous_event_id=event.event_id, share=0.25))
+                other.materialize()
+            done.set()
+
+    compared = []
+    with ThreadPoolExecutor(1) as pool:
+        going = pool.submit(go_on)
+        while not done.is_set() and not going.done():
+            compared.append(bus.diff())
+        going.result(60)
+
+    assert [one.differences for one in compared] == [()] * len(compared)
+    assert len({one.replayed.messages for one in compared}) > 1, "the view moved between the comparisons"
+    assert bus.diff().replayed.messages == 160
