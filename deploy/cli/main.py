@@ -21,7 +21,6 @@ COMMANDS: Mapping[str, str] = {
     "registry": "Serve the schema registry (Confluent REST API).",
     "publish": "Publish a file's rows as events of a record type.",
     "gateway": "Take changes of agencies over HTTP.",
-    "relay": "Bring changes from an agency's outbox onto the bus.",
     "materialize": "Keep the views equal to the log.",
     "serve": "Serve the evidence API.",
     "evidence": "Ask for the evidence that a procedure requires.",

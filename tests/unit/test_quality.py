@@ -77,6 +77,10 @@ def record_type(checks, body=BODY):
     )
 
 
+# What a trim in columns takes away: Unicode's White_Space, not the space alone.
+WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+
+
 def kept_in_plain_python(row):
     """The rules of CHECKS once more, with SQL's three-valued logic written out."""
     day, share = row["death_date"], row["share"]
@@ -86,7 +90,7 @@ def kept_in_plain_python(row):
         "postal-code-ten-digits": re.fullmatch("[0-9]{10}", row["postal_code"]) is not None,
         "day-plausible": day is None or date(1900, 1, 1) <= day <= date(2100, 12, 31),
         "share-in-range": share is None or 0 < share <= 100,
-        "blank": row["postal_code"].strip(" ") != "",
+        "blank": row["postal_code"].strip(WHITE_SPACE) != "",
         "open-or-dead": row["is_open"] or row["status"] == "deceased",
     }
 
