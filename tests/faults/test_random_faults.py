@@ -30,7 +30,11 @@ def ordeal(hostile):
     undergone.close()
 
 
-@pytest.mark.parametrize("fault", RANDOM_FAULTS, ids=lambda fault: fault.__name__)
+# A crash of the broker waits out sessions of its own, long on a busy machine: `make torture` has it.
+IN_THE_SUITE = [fault for fault in RANDOM_FAULTS if fault.__name__ != "broker_crash"]
+
+
+@pytest.mark.parametrize("fault", IN_THE_SUITE, ids=lambda fault: fault.__name__)
 def test_nothing_is_lost_or_doubled_by(fault, ordeal, hostile):
     fault(ordeal, hostile)
 
