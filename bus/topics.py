@@ -5,6 +5,7 @@ from collections.abc import Mapping
 AUDIT_ACCESS = "audit.access"
 AUDIT_AGREEMENTS = "audit.agreements"
 QUALITY_FINDINGS = "quality.findings"
+SOURCE_HEARTBEATS = "sources.heartbeats"
 _RECORDS = "records."
 _QUARANTINE = "quarantine."
 
@@ -14,6 +15,13 @@ RECORD_TOPIC_SETTINGS: Mapping[str, str] = {
     "retention.ms": "-1",
     "retention.bytes": "-1",
     "cleanup.policy": "delete",
+}
+
+# The last word of each source is enough.
+HEARTBEAT_TOPIC_SETTINGS: Mapping[str, str] = {
+    "message.timestamp.type": "LogAppendTime",
+    "cleanup.policy": "compact",
+    "segment.ms": "86400000",
 }
 
 

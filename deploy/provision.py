@@ -10,8 +10,17 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error
-from bus.topics import RECORD_TOPIC_SETTINGS, event_subject_name, quarantine_topic, records_topic
+from bus.topics import (
+    HEARTBEAT_TOPIC_SETTINGS,
+    RECORD_TOPIC_SETTINGS,
+    SOURCE_HEARTBEATS,
+    event_subject_name,
+    quarantine_topic,
+    records_topic,
+)
 from consumers.accesses.record import create_accesses
+from consumers.agreements.store import create_agreements
+from consumers.evidence.watch import create_persons_asked
 from consumers.materializer.positions import create_positions
 from consumers.quarantine import create_quarantine
 from consumers.views import create_views
@@ -22,6 +31,7 @@ from registry.contracts import RecordType
 
 RECORD_PARTITIONS = 4  # fixed when a topic is made: a person's events stay in one partition
 QUARANTINE_PARTITIONS = 1
+HEARTBEAT_PARTITIONS = 1
 REPLICAS = 3
 MIN_IN_SYNC = 2
 
@@ -35,6 +45,8 @@ def provision(wiring: Wiring) -> None:
         create_positions(connection)
         create_quarantine(connection)
         create_accesses(connection)
+        create_agreements(connection)
+        create_persons_asked(connection)
         for record_type in record_types:
             create_views(connection, record_type)
 
@@ -42,7 +54,7 @@ def provision(wiring: Wiring) -> None:
 def create_topics(
     kafka: KafkaConnection, record_types: Sequence[RecordType], *, partitions: int = RECORD_PARTITIONS
 ) -> None:
-    """Makes the topics of record types and of their quarantine, with as many replicas as there are brokers, up to 3."""
+    """Makes the topics of record types, of their quarantine and of heartbeats, each with up to 3 replicas."""
     client = admin(kafka)
     try:
         brokers = len(client.list_topics(timeout=REQUEST_TIMEOUT_S).brokers)
@@ -56,6 +68,7 @@ def create_topics(
     wanted += [
         NewTopic(quarantine_topic(one.id), QUARANTINE_PARTITIONS, replicas, config=settings) for one in record_types
     ]
+    wanted.append(NewTopic(SOURCE_HEARTBEATS, HEARTBEAT_PARTITIONS, replicas, config=dict(HEARTBEAT_TOPIC_SETTINGS)))
     _create(client, wanted)
 
 

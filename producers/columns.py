@@ -51,14 +51,14 @@ class Layout:
         }
         for name in self.body_names:
             values[name] = [None if body is None else body.get(name) for body in bodies]
-        return pl.DataFrame([_series(name, values[name], kind) for name, kind in self.types.items()])
+        return pl.DataFrame([series_of(name, values[name], kind) for name, kind in self.types.items()])
 
 
 def _bytes_or_none(change: Change) -> bytes | None:
     return None if change.previous_event_id is None else change.previous_event_id.bytes
 
 
-def _series(name: str, values: Sequence[Any], kind: pl.DataType) -> pl.Series:
+def series_of(name: str, values: Sequence[Any], kind: pl.DataType) -> pl.Series:
     """A column of values that the desk has checked; Arrow makes times and lists far faster from Python's own."""
     arrow = _ARROW.get(kind)
     if arrow is not None:

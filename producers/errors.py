@@ -9,6 +9,7 @@ ProducerError
 ├── DeliveryError        the broker refuses an event for good; it stays in the journal
 ├── ClosedError          the publisher is closed
 ├── MappingError         a mapping file says what it may not, or names a column that is not there
+├── NoOutboxError        the agency's database has no outbox under the name
 └── UnreadableError      a file cannot be read at all: no such file, no known encoding, a broken quote
 """
 
@@ -73,3 +74,9 @@ class UnreadableError(ProducerError):
     """A file cannot be read; the message says where it fails."""
 
     exit_code = 65
+
+
+class NoOutboxError(ProducerError):
+    """The agency's database has no outbox in the database schema that was named."""
+
+    exit_code = 78

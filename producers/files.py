@@ -6,7 +6,6 @@ affair, so that no leading zero is lost on the way.
 
 import csv
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,7 +20,7 @@ import pyarrow.parquet as pq
 from bus.kafka import MESSAGE_BYTES_MAX
 from producers.encodings import encoding_of
 from producers.errors import UnreadableError
-from producers.reading import value_class
+from producers.objects import columns_of
 
 ROWS_TOGETHER = 10_000
 DELIMITERS = ",;\t|"
@@ -177,58 +176,14 @@ def _json_parts(path: Path, encoding: str) -> Iterator[Part]:
                     lines.append(line)
                 else:
                     faults.append(LineFault(line=line, column="", value_class="no JSON object"))
-            yield _json_part(objects, lines, faults, raw.tell() / size)
-
-
-def _json_part(rows: list[dict[str, Any]], lines: list[int], faults: list[LineFault], share: float) -> Part:
-    """The objects as columns; a column whose values are of several types is told where they differ from the first's."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    bad: dict[int, LineFault] = {}
-    kinds: dict[str, pl.DataType] = {}
-    for name in names:
-        values = [row.get(name) for row in rows]
-        kinds[name] = kind = _json_kind(values)
-        for place, value in enumerate(values):
-            if value is not None and not _is_of(value, kind):
-                bad.setdefault(place, LineFault(line=lines[place], column=name, value_class=value_class(value)))
-    good = [place for place in range(len(rows)) if place not in bad]
-    columns = [pl.Series(name, [rows[place].get(name) for place in good], kinds[name]) for name in names]
-    return Part(
-        frame=pl.DataFrame(columns),
-        lines=[lines[place] for place in good],
-        faults=sorted([*faults, *bad.values()], key=lambda fault: fault.line),
-        share=share,
-    )
-
-
-def _json_kind(values: Sequence[Any]) -> pl.DataType:
-    """The type of most values: text, whole numbers, numbers, truths, or arrays of text."""
-    counts = {kind: sum(_is_of(value, kind) for value in values if value is not None) for kind in _JSON_KINDS}
-    return max(counts, key=lambda kind: counts[kind])
-
-
-def _is_of(value: Any, kind: pl.DataType) -> bool:
-    if kind == pl.String():
-        return isinstance(value, str) and (value.isascii() or _is_text(value))
-    if kind == pl.Boolean():
-        return isinstance(value, bool)
-    if kind == pl.Int64():
-        return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
-    if kind == pl.Float64():
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return isinstance(value, list) and all(isinstance(item, str) and _is_text(item) for item in value)
-
-
-def _is_text(value: str) -> bool:
-    """Whether it is text; an escape in JSON can make half of a surrogate pair."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-_JSON_KINDS = (pl.String(), pl.Int64(), pl.Float64(), pl.Boolean(), pl.List(pl.String))
+            columns = columns_of(objects)
+            faults += [
+                LineFault(line=lines[fault.place], column=fault.name, value_class=fault.value_class)
+                for fault in columns.faults
+            ]
+            faults.sort(key=lambda fault: fault.line)
+            lines = [lines[place] for place in columns.places]
+            yield Part(frame=columns.frame, lines=lines, faults=faults, share=raw.tell() / size)
 
 
 def _parquet_parts(path: Path) -> Iterator[Part]:

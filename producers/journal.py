@@ -63,8 +63,8 @@ class Journal(Protocol):
     def settle(self, kept: Kept) -> None:
         """Forgets promises that were kept, and moves the positions."""
 
-    def learn(self, next_sequence: int, remembered: Sequence[bytes]) -> None:
-        """Takes over from the log what an earlier journal of the source had published."""
+    def learn(self, next_sequence: int, event_ids: Sequence[bytes]) -> None:
+        """Takes over from the log what the source has published without this journal's knowledge."""
 
     def close(self) -> None:
         """Gives the journal free; promises stay."""
@@ -125,14 +125,19 @@ class MemoryJournal:
             self._promises.pop(first, None)
         self._positions.update(kept.positions)
 
-    def learn(self, next_sequence: int, remembered: Sequence[bytes]) -> None:
+    def learn(self, next_sequence: int, event_ids: Sequence[bytes]) -> None:
         """See Journal."""
         self._next_sequence = max(next_sequence, self._next_sequence)
-        self._published.update(remembered)
+        self._published.update(filter(is_content_id, event_ids))
 
     def close(self) -> None:
         """See Journal."""
         self._is_open = False
+
+
+def is_content_id(event_id: bytes) -> bool:
+    """Whether an id was made from content (UUID version 8), so that the same content must not be published again."""
+    return event_id[6] >> 4 == 8
 
 
 def hold_same_topic(bound: str | None, topic_id: str, journal: str) -> None:

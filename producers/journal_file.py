@@ -3,14 +3,14 @@
 import os
 import sqlite3
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from itertools import accumulate, pairwise
 from pathlib import Path
 
 from producers.errors import JournalError, SourceBusyError, WrongJournalError
-from producers.journal import FIRST_SEQUENCE, NOTHING_KEPT, Kept, Promise, hold_same_topic
+from producers.journal import FIRST_SEQUENCE, NOTHING_KEPT, Kept, Promise, hold_same_topic, is_content_id
 
 KEY_BYTES = 16
 _ASKED_AT_ONCE_MAX = 10_000  # ids in one question to SQLite, below its limit of variables
@@ -133,11 +133,11 @@ class SqliteJournal:
         with self._transaction() as connection:
             self._forget(connection, kept)
 
-    def learn(self, next_sequence: int, remembered: Sequence[bytes]) -> None:
+    def learn(self, next_sequence: int, event_ids: Sequence[bytes]) -> None:
         """See Journal."""
         after = max(next_sequence, self._next_sequence)
         with self._transaction() as connection:
-            self._remember(connection, remembered)
+            self._remember(connection, filter(is_content_id, event_ids))
             connection.execute("UPDATE source SET next_sequence = ?", (after,))
         self._next_sequence = after
 
@@ -149,7 +149,7 @@ class SqliteJournal:
             self._connection = None
 
     @staticmethod
-    def _remember(connection: sqlite3.Connection, event_ids: Sequence[bytes]) -> None:
+    def _remember(connection: sqlite3.Connection, event_ids: Iterable[bytes]) -> None:
         in_order = sorted(event_ids)  # neighbours in the b-tree are written together
         connection.executemany(
             "INSERT INTO published VALUES (?) ON CONFLICT DO NOTHING", ((event_id,) for event_id in in_order)

@@ -105,6 +105,16 @@ class Publisher:
         """What became of all changes so far."""
         return Counts(accepted=self._accepted, refused=self._refused, acknowledged=self._acknowledged)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the log has all that was accepted."""
+        return not self._drafts and self._sender.is_idle
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence of the last event that was promised; 0 before the first."""
+        return self._journal.next_sequence() - 1
+
     def publish(self, change: Change) -> UUID:
         """The id of the change's event, which is on its way. Raises RefusedError, and whatever stopped the sending.
 

@@ -107,7 +107,7 @@ def unsent(journal: Journal, tail: LogTail, source: str) -> list[Promise]:
     for event in tail.events_of(source, journal.positions()):
         if event.sequence >= first_unknown:
             last = max(last, event.sequence)
-            learnt += [event.event_id] if _is_content_id(event.event_id) else []
+            learnt.append(event.event_id)
         elif promised.get(event.sequence, event.value) != event.value:
             raise DivergedError(
                 f"the log holds another event under sequence {event.sequence} of source '{source}'",
@@ -134,8 +134,3 @@ def _part(promise: Promise, missing: Collection[int]) -> Promise | None:
         keys=[promise.keys[place] for place in places],
         values=[promise.values[place] for place in places],
     )
-
-
-def _is_content_id(event_id: bytes) -> bool:
-    """Whether an id was made from content (UUID version 8), so that the same content must not be published again."""
-    return event_id[6] >> 4 == 8

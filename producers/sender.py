@@ -102,8 +102,9 @@ class Sender:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the log has all that was sent."""
-        return not self._flights and not self._landed
+        """Whether the log has all that was sent, and the journal knows it."""
+        with self.lock:
+            return not self._flights and not self._landed
 
     def recover(self) -> None:
         """Takes up what an earlier publisher of the source left. Waits for the broker, loudly.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pydantic_core import to_json
@@ -15,15 +16,18 @@ from consumers.evidence.batching import Batcher
 from consumers.evidence.citizen_route import CitizenRoute
 from consumers.evidence.connections import serve_batches
 from consumers.evidence.decision import Agreements
+from consumers.evidence.errors import UnavailableError
 from consumers.evidence.evidence_route import EvidenceRoute
 from consumers.evidence.http import Receive, Refused, Request, Router, Scope, Send, send_response
 from consumers.evidence.keys import Keys
 from consumers.evidence.page import page
 from consumers.evidence.problems import Kind, Problem, Response
 from consumers.evidence.reader import Reader
+from consumers.evidence.rights import RightsDesk
 from consumers.evidence.service import Answered, EvidenceService
 from consumers.evidence.settings import EvidenceSettings
 from consumers.evidence.tokens import Tokens
+from consumers.evidence.watch import Watch
 from registry.contracts import Catalogue, ProcedureId
 
 CONNECTIONS = 2  # one reads and writes for those who wait while the other does
@@ -42,14 +46,20 @@ class EvidenceApp:
         self._service = EvidenceService(catalogue)
         self._batcher: Batcher[Ask, Answered] = Batcher()
         self._tasks: Sequence[asyncio.Task[None]] = ()
-        self._reader = Reader(database_url)
+        self._readers = [Reader(database_url) for _ in range(2)]
+        for_citizens, for_rights = self._readers  # a slow list must not keep the agreements from being read
+        watch = Watch()
+        planner = Planner(catalogue, Agreements(catalogue.agreements.values()))
+        self._rights = RightsDesk(catalogue, planner, for_rights, watch)
         access_id = EventIdMaker()
         authentication = Authentication(settings, Tokens(settings, self._keys))
         evidence = EvidenceRoute(
             catalogue=catalogue,
             pseudonymizer=pseudonymizer,
             authentication=authentication,
-            planner=Planner(catalogue, Agreements(catalogue.agreements.values())),
+            planner=planner,
+            rights=self._rights,
+            watch=watch,
             batcher=self._batcher,
             access_id=access_id,
         )
@@ -57,7 +67,7 @@ class EvidenceApp:
             catalogue=catalogue,
             pseudonymizer=pseudonymizer,
             authentication=authentication,
-            reader=self._reader,
+            reader=for_citizens,
             access_id=access_id,
         )
         self._page_bytes = page(catalogue)
@@ -83,17 +93,22 @@ class EvidenceApp:
             raise NotImplementedError(f"the protocol '{scope['type']}' is not served")
 
     async def start(self) -> None:
-        """Fetches the issuer's keys and begins to answer."""
+        """Fetches the issuer's keys, reads the agreements, and begins to answer."""
         await self._keys.refresh(older_than_s=0)
+        with suppress(UnavailableError):  # it is read again, and nobody is answered before
+            await self._rights.refresh()
         work = [serve_batches(self._database_url, self._batcher, self._service) for _ in range(CONNECTIONS)]
-        self._tasks = [asyncio.create_task(one) for one in (self._keys.keep_fresh(), *work)]
+        self._tasks = [
+            asyncio.create_task(one) for one in (self._keys.keep_fresh(), self._rights.keep_current(), *work)
+        ]
 
     async def stop(self) -> None:
         """Ends what `start` began."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._reader.close()
+        for reader in self._readers:
+            await reader.close()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:

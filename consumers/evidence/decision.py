@@ -27,11 +27,12 @@ _RANK = {reason: rank for rank, reason in enumerate(Denial)}
 
 
 class Standing(StrEnum):
-    """What became of an agreement after both sides accepted it."""
+    """What became of an agreement after both sides accepted it; spent until its hour or day is over."""
 
     IN_FORCE = "in-force"
     SUSPENDED = "suspended"
     REVOKED = "revoked"
+    SPENT = "spent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,8 @@ def _objection(
         return Denial.EXPIRED
     if today < agreement.valid_from:
         return Denial.NOT_YET_VALID
+    if standing is Standing.SPENT:
+        return Denial.BUDGET_SPENT
     if standing is not Standing.IN_FORCE:
         return Denial.SUSPENDED
     if agreement.demands_case_reference and not question.has_case_reference:

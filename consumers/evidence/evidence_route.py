@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from bus.envelope import EventIdMaker
-from bus.national_id import NationalIdError
+from bus.national_id import NationalIdError, canonical_national_id
 from bus.subject import Pseudonymizer
 from consumers.accesses.record import Verdict
 from consumers.evidence.asking import Ask, Planner, Refusal
@@ -19,7 +20,9 @@ from consumers.evidence.http import Refused, Request
 from consumers.evidence.labels import language
 from consumers.evidence.models import EvidenceRequest
 from consumers.evidence.problems import RETRY_AFTER, Kind, Problem, Response, of_invalid
+from consumers.evidence.rights import RightsDesk
 from consumers.evidence.service import Answered
+from consumers.evidence.watch import Watch
 from registry.contracts import Catalogue, ProcedureId
 
 _REFUSAL_KINDS = {
@@ -36,6 +39,8 @@ class EvidenceRoute:
     pseudonymizer: Pseudonymizer
     authentication: Authentication
     planner: Planner
+    rights: RightsDesk
+    watch: Watch
     batcher: Batcher[Ask, Answered]
     access_id: EventIdMaker
 
@@ -50,8 +55,9 @@ class EvidenceRoute:
             asked = EvidenceRequest.model_validate_json(request.body)
         except ValidationError as exc:
             raise Refused(of_invalid(exc)) from None
-        ask = self._decided(asked, agency, language(request.accept_language))
         try:
+            self.rights.check_current()
+            ask = self._decided(asked, agency, language(request.accept_language))
             answered = await self.batcher.ask(ask)
         except BusyError:
             raise Refused(Problem(kind=Kind.BUSY, headers=RETRY_AFTER)) from None
@@ -64,23 +70,24 @@ class EvidenceRoute:
         now = datetime.now(UTC)
         procedure = self.catalogue.procedures.get(ProcedureId(asked.procedure))
         plan = refusal = subject = None
+        try:
+            canonical = canonical_national_id(asked.national_id, self.pseudonymizer.scheme)
+            subject = UUID(bytes=self.pseudonymizer.pseudonym(canonical))
+        except NationalIdError:
+            refusal = Refusal.INVALID_NATIONAL_ID
         if procedure is None:
             refusal = Refusal.NO_SUCH_PROCEDURE
         else:
-            plan = self.planner.plan(
-                procedure,
-                Question(
-                    requester=agency,
-                    procedure=procedure.id,
-                    has_case_reference=asked.case_reference is not None,
-                    has_acting_user=asked.acting_user is not None,
-                    now=now,
-                ),
+            question = Question(
+                requester=agency,
+                procedure=procedure.id,
+                has_case_reference=asked.case_reference is not None,
+                has_acting_user=asked.acting_user is not None,
+                now=now,
             )
-        try:
-            subject = self.pseudonymizer.subject(asked.national_id)
-        except NationalIdError:
-            refusal = refusal or Refusal.INVALID_NATIONAL_ID
+            plan = self.planner.plan(procedure, question)
+            if subject is not None and plan.permitted and self._is_harvest(question, subject, int(canonical) // 10):
+                plan = self.planner.plan(procedure, question)
         return Ask(
             access_id=self.access_id(),
             asked_at=now,
@@ -95,6 +102,15 @@ class EvidenceRoute:
             known_at=asked.known_at,
             language=tongue,
         )
+
+    def _is_harvest(self, question: Question, subject: UUID, number: int) -> bool:
+        """Takes the person into account; whether the requester's agreements were suspended for it."""
+        walked = self.watch.seen(
+            question.requester, question.procedure, subject=subject, number=number, now=question.now
+        )
+        if walked:
+            self.rights.suspend(question.requester, walked)
+        return bool(walked)
 
 
 def _response(answered: Answered) -> Response:

@@ -16,6 +16,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
 HEADER_TIMEOUT_MS = 10_000
 BACKLOG = 1_024
+CONNECTIONS_MAX = 8_192  # a worker's; an idle one costs a few kilobytes and must keep nobody out
 
 app = typer.Typer(add_completion=False)
 
@@ -41,6 +42,7 @@ def serve(
         interface=Interfaces.ASGI,
         workers=workers,
         backlog=BACKLOG,
+        backpressure=CONNECTIONS_MAX,
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
         log_access=False,  # a log of addresses is a log of what people ask

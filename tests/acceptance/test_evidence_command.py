@@ -13,6 +13,8 @@ import pytest
 
 from bus.subject import Pseudonymizer
 from consumers.accesses.record import create_accesses
+from consumers.agreements.store import create_agreements
+from consumers.evidence.watch import create_persons_asked
 from consumers.materializer.positions import create_positions
 from consumers.views import create_views
 from deploy.local.process import free_port
@@ -63,6 +65,8 @@ def views(database_url):
     with psycopg.connect(database_url, autocommit=True) as connection:
         create_positions(connection)
         create_accesses(connection)
+        create_agreements(connection)
+        create_persons_asked(connection)
         for record_type in load_catalogue(None).record_types.values():
             create_views(connection, record_type)
             connection.execute(

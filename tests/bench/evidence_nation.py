@@ -12,6 +12,8 @@ import psycopg
 from bus.national_id import iran_check_digit
 from bus.subject import Pseudonymizer
 from consumers.accesses.record import create_accesses
+from consumers.agreements.store import create_agreements
+from consumers.evidence.watch import create_persons_asked
 from consumers.materializer.positions import create_positions
 from consumers.views import create_views
 from registry.contracts import (
@@ -129,6 +131,8 @@ def fill(database_url: str, persons: int) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         create_positions(connection)
         create_accesses(connection)
+        create_agreements(connection)
+        create_persons_asked(connection)
         for record_type, body in bodies:
             create_views(connection, record_type)
             names = ", ".join(field["name"] for field in record_type.body["fields"])

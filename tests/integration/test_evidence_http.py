@@ -1,8 +1,9 @@
 import asyncio
 import json
+import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -16,11 +17,16 @@ from bus.national_id import iran_check_digit
 from bus.settings import Mode
 from bus.subject import Pseudonymizer
 from consumers.accesses.record import create_accesses
+from consumers.agreements.changes import ChangeKind
+from consumers.agreements.store import create_agreements, make, new_change
+from consumers.client import AwayError, ClientError, EvidenceClient, NotPermittedError, StaleError
 from consumers.evidence.app import EvidenceApp
 from consumers.evidence.models import Accesses, EvidenceAnswer, Problem, ProcedureDescription, Procedures
 from consumers.evidence.settings import read_evidence_settings
+from consumers.evidence.watch import create_persons_asked
 from consumers.materializer.positions import create_positions
 from consumers.views import create_views
+from deploy.cli.serve import BACKLOG, CONNECTIONS_MAX
 from deploy.development_issuer import DevelopmentIssuer
 from deploy.local.process import free_port
 from registry.contracts import (
@@ -151,6 +157,8 @@ def database(database_url):
     with psycopg.connect(database_url, autocommit=True) as connection:
         create_positions(connection)
         create_accesses(connection)
+        create_agreements(connection)
+        create_persons_asked(connection)
         for one in (STATUS, JOB):
             create_views(connection, one)
             caught_up(connection, one.id, datetime.now(UTC))
@@ -218,7 +226,15 @@ def serving(nation, database_url, folder):
 
     async def serve():
         nonlocal server
-        server = Server(app, port=port, interface=Interfaces.ASGI, log_enabled=False, websockets=False)
+        server = Server(
+            app,
+            port=port,
+            interface=Interfaces.ASGI,
+            log_enabled=False,
+            websockets=False,
+            backlog=BACKLOG,
+            backpressure=CONNECTIONS_MAX,
+        )
         await server.serve()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
@@ -726,3 +742,188 @@ def test_no_id_is_in_the_log(caller, database, capfd):
     assert "0012345" not in told
     assert str(PSEUDONYMS.subject(PERSON)) not in told
     assert UUID(int=PSEUDONYMS.subject(PERSON).int).hex not in told
+
+
+def changed(database, nation, kind, agency, **more):
+    make(database, nation, new_change("benefit.clearance", kind, agency=agency, **more))
+
+
+def test_an_agreement_that_is_suspended_and_resumed_counts_on_a_running_service(caller, database):
+    put(database, STATUS, PERSON, {"standing": "clear", "debt": 0})
+    nation = catalogue(*AGREED)
+    assert by_requirement(caller.ask())["clearance"]["status"] == "met"
+
+    changed(database, nation, ChangeKind.SUSPENDED, "tax", reason="under review")
+    wait_until(lambda: by_requirement(caller.ask())["clearance"]["status"] == "not_permitted", 5)
+    denied = by_requirement(caller.ask())["clearance"]
+    changed(database, nation, ChangeKind.RESUMED, "tax")
+    wait_until(lambda: by_requirement(caller.ask())["clearance"]["status"] == "met", 5)
+
+    assert denied["reason"] == "suspended"
+
+
+def test_changes_of_agreements_are_never_changed(database):
+    changed(database, catalogue(*AGREED), ChangeKind.SUSPENDED, "tax")
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+        database.execute("DELETE FROM yekbar.agreement_changes")
+
+
+def ask_about(caller, numbers):
+    """Asks about persons by number until no evidence is given; how many were asked about."""
+    for count, number in enumerate(numbers, 1):
+        nine = f"{number:09}"
+        if caller.ask(f"{nine}{iran_check_digit(nine)}").status_code != 200:
+            return count
+    return None
+
+
+def test_who_walks_through_the_numbers_is_stopped_and_the_agreements_are_suspended(caller, database):
+    stopped = ask_about(caller, range(123_000_000, 123_001_000))
+
+    assert stopped is not None
+    read = lambda: database.execute("SELECT agency, kind, reason FROM yekbar.agreement_changes").fetchall()  # noqa: E731
+    wait_until(lambda: len(read()) == 3)
+    assert set(read()) == {("yekbar", "suspended", "harvest-suspected")}
+    assert caller.ask().json()["requirements"][0]["reason"] == "suspended"
+
+
+@pytest.mark.usefixtures("database")
+def test_more_persons_than_agreed_are_not_given_in_one_hour(database_url, tmp_path):
+    nation = catalogue(agreement("clearance", persons_per_hour=5), *AGREED[1:])
+
+    with serving(nation, database_url, tmp_path) as caller:
+        for number in range(8):
+            nine = f"{number * 7_919_113 + 100_000_000:09}"
+            caller.ask(f"{nine}{iran_check_digit(nine)}")
+        wait_until(lambda: by_requirement(caller.ask())["clearance"]["reason"] == "budget-spent")
+        found = by_requirement(caller.ask())
+
+    assert found["jobs"]["status"] == "met"
+
+
+@pytest.mark.usefixtures("database")
+def test_two_instances_count_together(database_url, tmp_path):
+    nation = catalogue(agreement("clearance", persons_per_hour=5), *AGREED[1:])
+
+    with serving(nation, database_url, tmp_path) as one, serving(nation, database_url, tmp_path) as other:
+        for number in range(8):
+            nine = f"{number * 7_919_113 + 100_000_000:09}"
+            (one, other)[number % 2].ask(f"{nine}{iran_check_digit(nine)}")
+        for caller in (one, other):
+            wait_until(lambda caller=caller: by_requirement(caller.ask())["clearance"]["reason"] == "budget-spent")
+
+
+def test_nobody_is_answered_while_the_agreements_cannot_be_read(caller, database):
+    put(database, STATUS, PERSON, {"standing": "clear", "debt": 0})
+    database.execute("ALTER TABLE yekbar.agreement_changes RENAME COLUMN kind TO sort")
+
+    wait_until(lambda: caller.ask().status_code == 503)
+
+    database.execute("ALTER TABLE yekbar.agreement_changes RENAME COLUMN sort TO kind")
+    wait_until(lambda: caller.ask().status_code == 200)
+
+
+@pytest.fixture
+def client(caller):
+    token = caller.headers()["authorization"].removeprefix("Bearer ")
+    with EvidenceClient(str(caller.http.base_url), token=lambda: token) as one:
+        yield one
+
+
+def test_the_client_gives_claims_by_evidence_type(client, database):
+    put(database, STATUS, PERSON, {"standing": "clear", "debt": 0})
+    put(database, JOB, PERSON, {"job": "a", "is_active": False})
+
+    answer = client.ask("benefit", PERSON, case_reference="17")
+
+    assert answer.is_complete
+    assert answer.claims("clearance") == [{"cleared": True}]
+    assert client.procedure("benefit").agency == client.procedures().procedures[0].agency == "benefits"
+
+
+def test_the_client_raises_on_stale_evidence_unless_told_otherwise(client, database):
+    put(database, STATUS, PERSON, {"standing": "clear", "debt": 0})
+    caught_up(database, "tax.status", None)
+
+    with pytest.raises(StaleError, match="clearance") as raised:
+        client.ask("benefit", PERSON)
+    answer = client.ask("benefit", PERSON, allow_stale=True)
+
+    assert raised.value.answer.claims("clearance") == answer.claims("clearance") == []
+
+
+def test_the_client_tells_what_is_wrong_without_the_id(client, caller):
+    other = caller.headers("tax")["authorization"].removeprefix("Bearer ")
+
+    with pytest.raises(ClientError, match="national id is not valid") as wrong:
+        client.ask("benefit", "0012345678")
+    with (
+        EvidenceClient(str(caller.http.base_url), token=lambda: other) as stranger,
+        pytest.raises(NotPermittedError) as denied,
+    ):
+        stranger.ask("benefit", PERSON)
+    with EvidenceClient("http://127.0.0.1:1", token=lambda: "") as lost, pytest.raises(AwayError):
+        lost.ask("benefit", PERSON)
+
+    assert "0012345678" not in str(wrong.value)
+    assert denied.value.problem.requirements[0].reason == "no-agreement"
+
+
+def raw(caller, sent, *, answers=None):
+    """What comes back for bytes that no client would send; the sender hangs up unless it waits for answers."""
+    address = (caller.http.base_url.host, caller.http.base_url.port)
+    with socket.create_connection(address, timeout=20) as opened:
+        opened.sendall(sent)
+        if answers is None:
+            opened.shutdown(socket.SHUT_WR)
+        answer = b""
+        while answer.count(b"HTTP/1.1 ") != answers and (part := opened.recv(65_536)):
+            answer += part
+        return answer
+
+
+HEAD = b"POST /v1/evidence HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"\x00\xff" * 200, id="no http"),
+        pytest.param(HEAD + b"Content-Length: 400\r\n\r\n{", id="truncated"),
+        pytest.param(HEAD + b"Content-Length: 99999999\r\n\r\n" + b"{" * 40_000, id="oversized"),
+        pytest.param(HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", id="smuggled"),
+        pytest.param(HEAD + b"X: " + b"y" * 200_000 + b"\r\n\r\n", id="endless header"),
+    ],
+)
+def test_bytes_that_are_no_request_bring_no_data_and_harm_nobody(caller, database, sent):
+    put(database, STATUS, PERSON, {"standing": "clear", "debt": 0})
+
+    with suppress(OSError):
+        assert b"cleared" not in raw(caller, sent)
+
+    assert by_requirement(caller.ask())["clearance"]["status"] == "met"
+
+
+def test_pipelined_requests_are_answered_in_their_order(caller, database):
+    put(database, STATUS, PERSON, {"standing": "clear", "debt": 0})
+    token = caller.headers()["authorization"].encode()
+    bodies = [json.dumps({**GOOD, "case_reference": str(number)}).encode() for number in range(3)]
+    sent = [HEAD + b"Authorization: %b\r\nContent-Length: %d\r\n\r\n%b" % (token, len(b), b) for b in bodies]
+
+    answer = raw(caller, b"".join(sent), answers=3)
+
+    assert answer.count(b"HTTP/1.1 200") == 3
+    assert [one["case_reference"] for one in accesses(database)] == ["0", "1", "2"]
+
+
+def test_many_idle_connections_keep_nobody_from_an_answer(caller, database):
+    put(database, STATUS, PERSON, {"standing": "clear", "debt": 0})
+    address = (caller.http.base_url.host, caller.http.base_url.port)
+
+    with ExitStack() as idle:
+        for _ in range(1_000):
+            idle.enter_context(socket.create_connection(address, timeout=20))
+        found = by_requirement(caller.ask())
+
+    assert found["clearance"]["status"] == "met"

@@ -1,0 +1,1 @@
+"""Agreements as they live: what the catalogue says, and every change that both sides made since."""
