@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bus.errors import SettingError
+from bus.http.settings import VARIABLES, TokenSettings, read_token_settings
 from bus.settings import Mode
 from consumers.evidence.app import EvidenceApp
-from consumers.evidence.settings import VARIABLES, EvidenceSettings, read_evidence_settings
 from deploy.development_issuer import DevelopmentIssuer
 from deploy.local.running import data_folder
 from deploy.wiring import Wiring, wire
@@ -34,11 +34,11 @@ def issuer_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return data_folder(environment) / "issuer"
 
 
-def token_settings(wiring: Wiring, environment: Mapping[str, str] = os.environ) -> EvidenceSettings:
+def token_settings(wiring: Wiring, environment: Mapping[str, str] = os.environ) -> TokenSettings:
     """Whose tokens are believed: as the settings say; where they say nothing, the development issuer's."""
     if not any(environment.get(name) for name in VARIABLES):
         environment = development_issuer(wiring, environment).environment()
-    settings = read_evidence_settings(environment)
+    settings = read_token_settings(environment)
     if wiring.settings.mode is Mode.PRODUCTION and settings.jwks.startswith("http://"):
         raise SettingError(
             "YEKBAR_TOKEN_JWKS is fetched in clear", remedy="use an https URL or a file; keys that anybody can change"

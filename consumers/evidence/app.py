@@ -8,25 +8,26 @@ from typing import Any
 from pydantic_core import to_json
 
 from bus.envelope import EventIdMaker
+from bus.http.application import Application
+from bus.http.authentication import Authentication
+from bus.http.keys import Keys
+from bus.http.problems import Kind, Problem, Response
+from bus.http.routing import Refused, Request, Router
+from bus.http.settings import TokenSettings
+from bus.http.tokens import Tokens
 from bus.subject import Pseudonymizer
 from consumers.evidence import discovery, linked_data, openapi
 from consumers.evidence.asking import Ask, Planner
-from consumers.evidence.authentication import Authentication
 from consumers.evidence.batching import Batcher
 from consumers.evidence.citizen_route import CitizenRoute
 from consumers.evidence.connections import serve_batches
 from consumers.evidence.decision import Agreements
 from consumers.evidence.errors import UnavailableError
 from consumers.evidence.evidence_route import EvidenceRoute
-from consumers.evidence.http import Receive, Refused, Request, Router, Scope, Send, send_response
-from consumers.evidence.keys import Keys
 from consumers.evidence.page import page
-from consumers.evidence.problems import Kind, Problem, Response
 from consumers.evidence.reader import Reader
 from consumers.evidence.rights import RightsDesk
 from consumers.evidence.service import Answered, EvidenceService
-from consumers.evidence.settings import EvidenceSettings
-from consumers.evidence.tokens import Tokens
 from consumers.evidence.watch import Watch
 from registry.contracts import Catalogue, ProcedureId
 
@@ -34,11 +35,11 @@ CONNECTIONS = 2  # one reads and writes for those who wait while the other does
 _VARY = ((b"vary", b"accept"),)
 
 
-class EvidenceApp:
+class EvidenceApp(Application):
     """Answers requests for evidence over one catalogue and one database."""
 
     def __init__(
-        self, *, catalogue: Catalogue, pseudonymizer: Pseudonymizer, settings: EvidenceSettings, database_url: str
+        self, *, catalogue: Catalogue, pseudonymizer: Pseudonymizer, settings: TokenSettings, database_url: str
     ) -> None:
         self._catalogue = catalogue
         self._database_url = database_url
@@ -72,7 +73,7 @@ class EvidenceApp:
         )
         self._page_bytes = page(catalogue)
         self._openapi = to_json(openapi.document())
-        self._router = Router(
+        router = Router(
             {
                 "/": {"GET": self._page},
                 "/openapi.json": {"GET": self._openapi_document},
@@ -82,15 +83,7 @@ class EvidenceApp:
                 "/v1/me/accesses": {"GET": citizen.get, "POST": citizen.post},
             }
         )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI 3.0."""
-        if scope["type"] == "http":
-            await send_response(await self._router.respond(scope, receive), send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
-        else:
-            raise NotImplementedError(f"the protocol '{scope['type']}' is not served")
+        super().__init__(router)
 
     async def start(self) -> None:
         """Fetches the issuer's keys, reads the agreements, and begins to answer."""
@@ -109,17 +102,6 @@ class EvidenceApp:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for reader in self._readers:
             await reader.close()
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await self.start()
-                await send({"type": "lifespan.startup.complete"})
-            elif message["type"] == "lifespan.shutdown":
-                await self.stop()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
 
     async def _page(self, _: Request) -> Response:
         return Response(status=200, body=self._page_bytes, media_type="text/html; charset=utf-8")

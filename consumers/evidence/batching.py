@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from consumers.evidence.errors import BusyError, UnavailableError, place_of
+from bus.http.errors import place_of
+from consumers.evidence.errors import BusyError, UnavailableError
 
 Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")

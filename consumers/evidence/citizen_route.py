@@ -13,16 +13,16 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from bus.envelope import EventIdMaker
+from bus.http.authentication import Authentication
+from bus.http.problems import RETRY_AFTER, Kind, Problem, Response, of_invalid
+from bus.http.routing import Refused, Request
 from bus.national_id import NationalIdError
 from bus.subject import Pseudonymizer
 from consumers.accesses.listing import PAGE_MAX, Page, accesses_of
 from consumers.accesses.record import Access, Verdict, insert_parameter, insert_statement
-from consumers.evidence.authentication import Authentication
-from consumers.evidence.errors import UnavailableError
-from consumers.evidence.http import Refused, Request
+from consumers.evidence.errors import NOTHING_DISCLOSED, UnavailableError
 from consumers.evidence.labels import in_language, language
 from consumers.evidence.models import PersonRequest
-from consumers.evidence.problems import RETRY_AFTER, Kind, Problem, Response, of_invalid
 from consumers.evidence.reader import Reader
 from registry.contracts import AgencyId, Catalogue, EvidenceTypeId, ProcedureId
 
@@ -76,7 +76,7 @@ class CitizenRoute:
             async with self.reader.connection() as connection:
                 yield connection
         except UnavailableError:
-            raise Refused(Problem(kind=Kind.UNAVAILABLE, headers=RETRY_AFTER)) from None
+            raise Refused(Problem(kind=Kind.UNAVAILABLE, detail=NOTHING_DISCLOSED, headers=RETRY_AFTER)) from None
 
     async def _record_refusal(self, named: UUID) -> UUID:
         access = Access(

@@ -8,23 +8,24 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from bus.envelope import EventIdMaker
+from bus.http.authentication import Authentication
+from bus.http.problems import RETRY_AFTER, Kind, Problem, Response, of_invalid
+from bus.http.routing import Refused, Request
 from bus.national_id import NationalIdError, canonical_national_id
 from bus.subject import Pseudonymizer
 from consumers.accesses.record import Verdict
 from consumers.evidence.asking import Ask, Planner, Refusal
-from consumers.evidence.authentication import Authentication
 from consumers.evidence.batching import Batcher
 from consumers.evidence.decision import Question
-from consumers.evidence.errors import BusyError, UnavailableError
-from consumers.evidence.http import Refused, Request
+from consumers.evidence.errors import NOTHING_DISCLOSED, BusyError, UnavailableError
 from consumers.evidence.labels import language
 from consumers.evidence.models import EvidenceRequest
-from consumers.evidence.problems import RETRY_AFTER, Kind, Problem, Response, of_invalid
 from consumers.evidence.rights import RightsDesk
 from consumers.evidence.service import Answered
 from consumers.evidence.watch import Watch
 from registry.contracts import Catalogue, ProcedureId
 
+NO_AGREEMENT = "no agreement permits any of this"
 _REFUSAL_KINDS = {
     Refusal.INVALID_NATIONAL_ID: Kind.INVALID_NATIONAL_ID,
     Refusal.NO_SUCH_PROCEDURE: Kind.NO_SUCH_PROCEDURE,
@@ -62,7 +63,7 @@ class EvidenceRoute:
         except BusyError:
             raise Refused(Problem(kind=Kind.BUSY, headers=RETRY_AFTER)) from None
         except UnavailableError:
-            raise Refused(Problem(kind=Kind.UNAVAILABLE, headers=RETRY_AFTER)) from None
+            raise Refused(Problem(kind=Kind.UNAVAILABLE, detail=NOTHING_DISCLOSED, headers=RETRY_AFTER)) from None
         return _response(answered)
 
     def _decided(self, asked: EvidenceRequest, agency: str, tongue: str) -> Ask:
@@ -120,6 +121,6 @@ def _response(answered: Answered) -> Response:
     if ask.verdict is Verdict.DENIED:
         answer = from_json(answered.answer)
         more = {"access_id": ask.access_id, "requirements": answer["requirements"]}
-        return Problem(kind=Kind.NOT_PERMITTED, more=more).response()
+        return Problem(kind=Kind.NOT_PERMITTED, detail=NO_AGREEMENT, more=more).response()
     headers = ((b"content-language", ask.language.encode()), (b"vary", b"accept-language"))
     return Response(status=200, body=answered.answer, headers=headers)

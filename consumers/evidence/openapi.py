@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from bus.http.problems import PROBLEM_TYPE
 from consumers.evidence.linked_data import LD_TYPE
 from consumers.evidence.models import (
     Accesses,
@@ -16,7 +17,6 @@ from consumers.evidence.models import (
     ProcedureDescription,
     Procedures,
 )
-from consumers.evidence.problems import PROBLEM_TYPE
 
 _MODELS: Sequence[type[BaseModel]] = (
     EvidenceRequest,

@@ -14,11 +14,12 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection, errors
 
+from bus.http.errors import place_of
 from consumers.agreements.changes import WATCH, Change, ChangeKind, Rights, fold
 from consumers.agreements.store import new_change, put_changes_async, read_changes_async
 from consumers.evidence.asking import Planner
 from consumers.evidence.decision import Agreements, Standing
-from consumers.evidence.errors import UnavailableError, place_of
+from consumers.evidence.errors import UnavailableError
 from consumers.evidence.reader import Reader
 from consumers.evidence.watch import Watch
 from registry.contracts import AgreementId, Catalogue

@@ -8,9 +8,9 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 
-from consumers.evidence.errors import TokenError
-from consumers.evidence.keys import REFRESH_S, Keys
-from consumers.evidence.tokens import Tokens
+from bus.http.errors import TokenError
+from bus.http.keys import REFRESH_S, Keys
+from bus.http.tokens import Tokens
 from deploy.cli.output import error_console
 from deploy.cli.publish import journal_path
 from deploy.serving import token_settings

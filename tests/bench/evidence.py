@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from evidence_load import Measured, load
 from evidence_nation import PROCEDURE, PSEUDONYMS, fill, nation, national_id
 
+from bus.http.settings import read_token_settings
 from bus.settings import Mode
 from consumers.evidence.app import EvidenceApp
-from consumers.evidence.settings import read_evidence_settings
 from deploy.development_issuer import DevelopmentIssuer
 from deploy.local.postgres import Postgres
 from deploy.local.process import free_port
@@ -44,7 +44,7 @@ def app() -> EvidenceApp:
     return EvidenceApp(
         catalogue=nation(),
         pseudonymizer=PSEUDONYMS,
-        settings=read_evidence_settings(issuer.environment()),
+        settings=read_token_settings(issuer.environment()),
         database_url=os.environ[DATABASE_VARIABLE],
     )
 

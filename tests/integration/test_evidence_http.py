@@ -13,6 +13,7 @@ import pytest
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
+from bus.http.settings import read_token_settings
 from bus.national_id import iran_check_digit
 from bus.settings import Mode
 from bus.subject import Pseudonymizer
@@ -22,7 +23,6 @@ from consumers.agreements.store import create_agreements, make, new_change
 from consumers.client import AwayError, ClientError, EvidenceClient, NotPermittedError, StaleError
 from consumers.evidence.app import EvidenceApp
 from consumers.evidence.models import Accesses, EvidenceAnswer, Problem, ProcedureDescription, Procedures
-from consumers.evidence.settings import read_evidence_settings
 from consumers.evidence.watch import create_persons_asked
 from consumers.materializer.positions import create_positions
 from consumers.views import create_views
@@ -217,7 +217,7 @@ def serving(nation, database_url, folder):
     app = EvidenceApp(
         catalogue=nation,
         pseudonymizer=PSEUDONYMS,
-        settings=read_evidence_settings(issuer.environment()),
+        settings=read_token_settings(issuer.environment()),
         database_url=database_url,
     )
     port = free_port()
@@ -491,7 +491,7 @@ def test_no_record_no_data(caller, database):
     answer = caller.ask()
 
     assert answer.status_code == 503
-    assert set(answer.json()) == {"type", "title", "status"}
+    assert set(answer.json()) == {"type", "title", "status", "detail"}
     assert answer.headers["retry-after"] == "1"
     database.execute("ALTER TABLE yekbar.accesses DROP CONSTRAINT full_disk")
     assert by_requirement(caller.ask())["clearance"]["status"] == "met"

@@ -1,4 +1,4 @@
-"""Settings of the evidence API: whose tokens it believes."""
+"""Settings of an HTTP door: whose tokens it believes."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bus.errors import SettingError
 
 
-class EvidenceSettings(BaseModel):
+class TokenSettings(BaseModel):
     """Where the keys of the token issuer are and what its tokens must say; each field's alias is its variable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,13 +32,13 @@ class EvidenceSettings(BaseModel):
         return self.jwks.startswith(("http://", "https://"))
 
 
-VARIABLES = tuple(field.alias for field in EvidenceSettings.model_fields.values() if field.alias)
+VARIABLES = tuple(field.alias for field in TokenSettings.model_fields.values() if field.alias)
 
 
-def read_evidence_settings(environment: Mapping[str, str] = os.environ) -> EvidenceSettings:
+def read_token_settings(environment: Mapping[str, str] = os.environ) -> TokenSettings:
     """The settings that the environment says. Raises SettingError naming the variable, never its value."""
     try:
-        return EvidenceSettings.model_validate({name: environment[name] for name in VARIABLES if environment.get(name)})
+        return TokenSettings.model_validate({name: environment[name] for name in VARIABLES if environment.get(name)})
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         raise SettingError(

@@ -8,10 +8,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
-from consumers.evidence.errors import TokenError, TokenFault
-from consumers.evidence.keys import RETRY_S, Keys
-from consumers.evidence.settings import EvidenceSettings
-from consumers.evidence.tokens import LEEWAY_S, Tokens
+from bus.http.errors import TokenError, TokenFault
+from bus.http.keys import RETRY_S, Keys
+from bus.http.settings import TokenSettings
+from bus.http.tokens import LEEWAY_S, Tokens
 
 NOW = int(time.time())
 ED, RSA, EC = (
@@ -28,7 +28,7 @@ class Desk:
         self.place = place
         self.seconds = 0.0
         self.publish(*keys)
-        settings = EvidenceSettings(
+        settings = TokenSettings(
             YEKBAR_TOKEN_JWKS=str(place), YEKBAR_TOKEN_ISSUER="https://idp", YEKBAR_TOKEN_AUDIENCE="evidence"
         )
         self.keys = Keys(settings, clock=lambda: self.seconds)

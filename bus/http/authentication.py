@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from consumers.evidence.errors import TokenError
-from consumers.evidence.http import Refused, Request
-from consumers.evidence.problems import Kind, Problem
-from consumers.evidence.settings import EvidenceSettings
-from consumers.evidence.tokens import Caller, Tokens
+from bus.http.errors import TokenError
+from bus.http.problems import Kind, Problem
+from bus.http.routing import Refused, Request
+from bus.http.settings import TokenSettings
+from bus.http.tokens import Caller, Tokens
 
 _BEARER = b"bearer "
 
@@ -22,7 +22,7 @@ class Citizen:
 class Authentication:
     """Reads tokens; whoever has none that is good is refused."""
 
-    def __init__(self, settings: EvidenceSettings, tokens: Tokens) -> None:
+    def __init__(self, settings: TokenSettings, tokens: Tokens) -> None:
         self._settings = settings
         self._tokens = tokens
 

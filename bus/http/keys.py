@@ -11,8 +11,8 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from consumers.evidence.errors import TokenError, TokenFault
-from consumers.evidence.settings import EvidenceSettings
+from bus.http.errors import TokenError, TokenFault
+from bus.http.settings import TokenSettings
 
 REFRESH_S = 300  # a key that the issuer withdraws is believed no longer than this
 RETRY_S = 5  # a token with an unknown key makes us look again, but not more often than this
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 class Keys:
     """The issuer's keys; when they cannot be fetched, those fetched last stay in use."""
 
-    def __init__(self, settings: EvidenceSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: TokenSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
         self._lock = asyncio.Lock()

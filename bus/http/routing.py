@@ -5,13 +5,13 @@ A plain function a route keeps the way of a request short; a framework's part of
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 
-from consumers.evidence.errors import place_of
-from consumers.evidence.problems import Kind, Problem, Response
+from bus.http.errors import place_of
+from bus.http.problems import Kind, Problem, Response
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -45,6 +45,7 @@ class Request:
 
 
 Route = Callable[[Request], Awaitable[Response]]
+Admit = Callable[[Request], Awaitable[None]]
 
 
 class Refused(Exception):  # noqa: N818 - it carries a response, it is no fault of ours
@@ -56,10 +57,21 @@ class Refused(Exception):  # noqa: N818 - it carries a response, it is no fault 
 
 
 class Router:
-    """Finds the route of a request: by its path, or by the longest prefix that ends with a slash."""
+    """Finds the route of a request: by its path, or by the longest prefix that ends with a slash.
 
-    def __init__(self, routes: Mapping[str, Mapping[str, Route]]) -> None:
+    `admit` may refuse a request that brings a body before the body is read.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[str, Mapping[str, Route]],
+        *,
+        body_bytes_max: int = BODY_BYTES_MAX,
+        admit: Admit | None = None,
+    ) -> None:
         self._routes = routes
+        self._body_bytes_max = body_bytes_max
+        self._admit = admit
 
     async def respond(self, scope: Scope, receive: Receive) -> Response:
         """The response to a request, whatever happens to it."""
@@ -74,9 +86,13 @@ class Router:
                 path=scope["path"],
                 query=scope["query_string"],
                 headers=dict(scope["headers"]),
-                body=await _body(receive) if scope["method"] == "POST" else b"",
+                body=b"",
                 rest=rest,
             )
+            if request.method == "POST":
+                if self._admit is not None:
+                    await self._admit(request)
+                request = replace(request, body=await _body(receive, self._body_bytes_max))
             return await route(request)
         except Refused as exc:
             return exc.problem.response()
@@ -112,7 +128,7 @@ async def send_response(response: Response, send: Send) -> None:
     await send({"type": "http.response.body", "body": response.body})
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(receive: Receive, bytes_max: int) -> bytes:
     """The whole body; one that is too large or too slow is refused before it is in memory."""
     parts: list[bytes] = []
     size = 0
@@ -124,7 +140,7 @@ async def _body(receive: Receive) -> bytes:
                     raise Refused(Problem(kind=Kind.BODY_TOO_SLOW))
                 part = message.get("body", b"")
                 size += len(part)
-                if size > BODY_BYTES_MAX:
+                if size > bytes_max:
                     raise Refused(Problem(kind=Kind.BODY_TOO_LARGE, headers=((b"connection", b"close"),)))
                 if not message.get("more_body"):
                     return b"".join([*parts, part])

@@ -52,13 +52,13 @@ _TOLD: Mapping[Kind, tuple[int, str]] = {
     Kind.BODY_TOO_SLOW: (408, "The body did not arrive in time."),
     Kind.UNSUPPORTED_MEDIA_TYPE: (415, "The body must be application/json."),
     Kind.UNAUTHENTICATED: (401, "The access token is missing or refused."),
-    Kind.NOT_PERMITTED: (403, "No agreement permits any of this."),
+    Kind.NOT_PERMITTED: (403, "This is not permitted."),
     Kind.NO_SUCH_PROCEDURE: (404, "The catalogue has no such procedure."),
     Kind.NOT_FOUND: (404, "There is nothing here."),
     Kind.METHOD_NOT_ALLOWED: (405, "The method is not allowed here."),
     Kind.BUSY: (503, "Too many requests wait; come again."),
-    Kind.UNAVAILABLE: (503, "No answer can be given now; nothing was disclosed."),
-    Kind.FAULT: (500, "The service failed; nothing was disclosed."),
+    Kind.UNAVAILABLE: (503, "No answer can be given now; come again."),
+    Kind.FAULT: (500, "The service failed."),
 }
 RETRY_AFTER: Headers = ((b"retry-after", b"1"),)
 

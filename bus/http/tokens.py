@@ -26,9 +26,9 @@ from joserfc.errors import (
 )
 from joserfc.jwk import GuestProtocol
 
-from consumers.evidence.errors import TokenError, TokenFault
-from consumers.evidence.keys import RETRY_S, Keys
-from consumers.evidence.settings import EvidenceSettings
+from bus.http.errors import TokenError, TokenFault
+from bus.http.keys import RETRY_S, Keys
+from bus.http.settings import TokenSettings
 
 # Asymmetric only: with a shared-key algorithm here, whoever has the public key could sign.
 ALGORITHMS = ("Ed25519", "EdDSA", "ES256", "PS256", "RS256")
@@ -49,7 +49,7 @@ class Caller:
 class Tokens:
     """Verifies tokens, and remembers them."""
 
-    def __init__(self, settings: EvidenceSettings, keys: Keys, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: TokenSettings, keys: Keys, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._keys = keys
         self._clock = clock
