@@ -56,6 +56,9 @@ def checked_record_type(files: Files, read: ReadRecordType) -> RecordType:
     columns = {"": {name: column_type(avro_type) for name, avro_type in read.columns.items()}}
     rules = []
     for rule in record_type.rules:
+        if rule.known_in is not None:
+            rules.append(rule)
+            continue
         entry = read.rules[rule.id]["check"]
         found = _expression(entry, rule.check, use=Use.RULE, columns=columns)
         if is_sound and found.sql and not found.problems and (fault := evaluation_fault(record_type.body, found.sql)):
@@ -67,6 +70,8 @@ def checked_record_type(files: Files, read: ReadRecordType) -> RecordType:
 def check_references(draft: Draft) -> None:
     """Notes what procedures, agreements and record types say of each other and what cannot be."""
     _check_event_names(draft)
+    for record_type in draft.record_types.values():
+        _check_rules_across(draft, record_type)
     for procedure in draft.procedures.values():
         _check_procedure(draft, procedure)
     for agreement in draft.agreements.values():
@@ -85,6 +90,15 @@ def _is_sound_schema(files: Files, record_type: RecordType) -> bool:
         files.mistake(f"records/{name}.avsc", f"is no Avro schema: {str(exc).lower()}; correct it")
         return False
     return True
+
+
+def _check_rules_across(draft: Draft, read: ReadRecordType) -> None:
+    """Notes rules that ask a register which there is not, or the record type itself."""
+    for rule in read.value.rules_across:
+        entry = read.rules[rule.id]["known_in"]
+        if rule.known_in == read.value.id:
+            entry.mistake(f"'{rule.known_in}' is this record type itself; name another one")
+        _refer(entry, rule.known_in or "", draft.record_types, "record type")
 
 
 def _check_event_names(draft: Draft) -> None:

@@ -74,7 +74,9 @@ def _read_record_type(files: Files, agency: AgencyId, kind: str) -> ReadRecordTy
         "title", "freshness", "heartbeat", "fields", also=("record_key_field", "rules")
     )
     types = {field["name"]: field["type"] for field in body["fields"]}
-    rules = {name: entry.members("field", "check", "severity") for name, entry in parts["rules"].pairs()}
+    rules = {
+        name: entry.members("field", "severity", also=("check", "known_in")) for name, entry in parts["rules"].pairs()
+    }
     record_type = RecordType(
         id=RecordTypeId(f"{agency}.{kind}"),
         agency=agency,
@@ -126,4 +128,14 @@ def _rule(name: str, parts: Mapping[str, Entry], types: Mapping[str, Any]) -> Qu
     field = parts["field"].name(SNAKE)
     if field and types and field not in types:
         parts["field"].mistake(f"the body has no field '{field}'; {meant(field, types)}")
-    return QualityRule(id=name, field=field, check=parts["check"].text(), severity=parts["severity"].choice(Severity))
+    severity = parts["severity"].choice(Severity)
+    check, known_in = parts["check"], parts["known_in"]
+    if known_in.is_absent:
+        if check.is_absent and not (parts["field"].is_absent and parts["severity"].is_absent):
+            check.mistake("is missing; write it, or 'known_in' and the register that must know the person")
+        return QualityRule(id=name, field=field, check=check.text(), severity=severity)
+    if not check.is_absent:
+        check.mistake("stands beside 'known_in'; write a rule for each")
+    if severity is not Severity.FLAG and not parts["severity"].is_absent:
+        parts["severity"].mistake("must be flag, for the other register may hear of the person later; write it")
+    return QualityRule(id=name, field=field, check="", severity=Severity.FLAG, known_in=RecordTypeId(known_in.text()))

@@ -53,13 +53,15 @@ class Field:
 class QualityRule:
     """A boolean SQL expression over the body's columns that must not be false; null counts as kept.
 
-    `field` is the body field that a broken rule puts under investigation.
+    `field` is the body field that a broken rule puts under investigation. A rule across registers has no expression:
+    the person must be known in the register `known_in`, and it only ever flags, for that register may hear later.
     """
 
     id: str
     field: str
     check: str
     severity: Severity
+    known_in: RecordTypeId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,11 @@ class RecordType:
     rules: tuple[QualityRule, ...]
     freshness: timedelta
     heartbeat: timedelta
+
+    @property
+    def rules_across(self) -> tuple[QualityRule, ...]:
+        """The rules that ask another register."""
+        return tuple(rule for rule in self.rules if rule.known_in is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,17 +24,17 @@ _DTYPES: Mapping[str, tuple[pl.DataType, Any]] = {  # with a value to try a rule
 
 
 class Gate:
-    """A record type's quality rules, ready to be evaluated over frames that have the body's columns.
+    """A record type's own quality rules, ready to be evaluated over frames that have the body's columns.
 
+    Rules across registers are not among them: no event says what another register knows.
     A column that an older event lacks counts as null. What a broken rule means is the caller's affair.
     """
 
     def __init__(self, record_type: RecordType) -> None:
-        self.rules: Mapping[str, QualityRule] = {rule.id: rule for rule in record_type.rules}
+        own = [rule for rule in record_type.rules if rule.known_in is None]
+        self.rules: Mapping[str, QualityRule] = {rule.id: rule for rule in own}
         self._dtypes = {field["name"]: _dtype(field["type"])[0] for field in record_type.body["fields"]}
-        self._broken = [
-            pl.sql_expr(rule.check).not_().fill_null(value=False).alias(rule.id) for rule in record_type.rules
-        ]
+        self._broken = [pl.sql_expr(rule.check).not_().fill_null(value=False).alias(rule.id) for rule in own]
 
     def broken(self, frame: pl.DataFrame) -> pl.DataFrame:
         """One boolean column for each rule, by its id: true for the rows that break it, never null.

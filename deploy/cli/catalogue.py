@@ -22,6 +22,7 @@ from registry.contracts import (
     EvidenceTypeId,
     Labels,
     Procedure,
+    QualityRule,
     RecordType,
 )
 from registry.errors import CatalogueError
@@ -138,8 +139,12 @@ def _show_record_type(_: Catalogue, record_type: RecordType) -> None:
         ["field", "type", "is", "title"],
         [(one.name, _avro(types[one.name]), one.classification, _label(one.title)) for one in record_type.fields],
     )
-    rules = [(one.id, one.severity, one.field, _unquoted(one.check)) for one in record_type.rules]
+    rules = [(one.id, one.severity, one.field, _held_to(one)) for one in record_type.rules]
     print_table("Quality rules", ["rule", "if broken", "field", "must hold"], rules)
+
+
+def _held_to(rule: QualityRule) -> str:
+    return _unquoted(rule.check) if rule.known_in is None else f"the person is known in {rule.known_in}"
 
 
 def _show_evidence_type(catalogue: Catalogue, evidence_type: EvidenceType) -> None:

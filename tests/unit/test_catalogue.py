@@ -245,6 +245,35 @@ MOORING, AGREEMENT = "procedures/mooring.yaml", "agreements/harbour/mooring.boat
 
 
 @pytest.mark.parametrize(
+    ("rule", "field", "message"),
+    [
+        ("{field: length_m, severity: flag}", "rules.length-positive.check", "or 'known_in'"),
+        ("{field: length_m, severity: refuse, known_in: harbour.licence}", "rules.length-positive.severity", "be flag"),
+        ("{field: length_m, severity: flag, known_in: ''}", "rules.length-positive.known_in", "blank"),
+    ],
+)
+def test_a_rule_across_registers_is_checked_where_it_stands(nation, rule, field, message):
+    whole = (nation / BOAT).read_text(encoding="utf-8")
+    start = whole.partition("rules:")[0]
+    (nation / BOAT).write_text(f"{start}rules:\n  length-positive: {rule}\n", encoding="utf-8")
+
+    (mistake,) = check_catalogue(nation)
+
+    assert (mistake.line, mistake.field) == (start.count("\n") + 2, field)
+    assert message in mistake.message
+
+
+def test_a_rule_across_registers_says_which_one_must_know_the_person(nation):
+    rule = "{field: length_m, severity: flag, known_in: harbour.licence}"
+    start = (nation / BOAT).read_text(encoding="utf-8").partition("rules:")[0]
+    (nation / BOAT).write_text(f"{start}rules:\n  length-positive: {rule}\n", encoding="utf-8")
+
+    (found,) = load_catalogue(nation).record_types["harbour.boat"].rules_across
+
+    assert (found.known_in, found.severity, found.check) == ("harbour.licence", Severity.FLAG, "")
+
+
+@pytest.mark.parametrize(
     ("name", "old", "new", "field", "message"),
     [
         ("nation.yaml", "luhn", "luna", "national_id_scheme", "did you mean 'luhn'?"),
@@ -270,6 +299,21 @@ MOORING, AGREEMENT = "procedures/mooring.yaml", "agreements/harbour/mooring.boat
         (BOAT, "check: length_m > 0", "check: sum(length_m) > 0", "rules.length-positive.check", "many records"),
         (BOAT, "check: length_m > 0", "check: length_m > 'a'", "rules.length-positive.check", "both of one kind"),
         (BOAT, "check: length_m > 0", "check: 5", "rules.length-positive.check", "must be text"),
+        (
+            BOAT,
+            "check: length_m > 0",
+            "known_in: harbour.licens",
+            "rules.length-positive.known_in",
+            "'harbour.licence'?",
+        ),
+        (BOAT, "check: length_m > 0", "known_in: harbour.boat", "rules.length-positive.known_in", "itself"),
+        (
+            BOAT,
+            "check: length_m > 0",
+            "check: length_m > 0\n    known_in: harbour.licence",
+            "rules.length-positive.check",
+            "a rule for each",
+        ),
         (BOAT, "severity: refuse", "severity: fatal", "rules.length-positive.severity", "'flag', 'refuse'"),
         (BOAT, "severity: refuse", "severity: refuse\n    severity: flag", "", "twice"),
         (BODY, '"Boat"', '"Ship"', "name", "must be 'Boat'"),

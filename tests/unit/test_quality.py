@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -107,6 +108,16 @@ def test_columns_break_the_rules_that_their_rows_break_one_by_one(rows):
     assert broken.height == len(rows)
     assert broken.rows() == [gate.broken(frame.slice(place, 1)).row(0) for place in range(len(rows))]
     assert broken.to_dicts() == [{name: not kept for name, kept in kept_in_plain_python(row).items()} for row in rows]
+
+
+def test_a_rule_across_registers_is_not_for_the_gate():
+    across = QualityRule(id="known", field="share", check="", severity=Severity.FLAG, known_in="agency.register")
+    contract = replace(record_type({"share-positive": "share > 0"}), rules=(across,))
+
+    gate = Gate(contract)
+
+    assert gate.broken(pl.DataFrame({"share": [0.0]})).width == 0
+    assert contract.rules_across == (across,)
 
 
 def test_a_rule_whose_answer_is_null_counts_as_kept():
