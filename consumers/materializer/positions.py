@@ -57,12 +57,16 @@ def take_over(connection: Connection[Any], *, view: str, topic: str, topic_id: s
     ).fetchone()
     assert row is not None
     if row[2] != topic_id:
-        raise LogAccidentError(
-            f"topic '{topic}' was deleted and made anew: the view '{view}' was read from topic id {row[2]},"
-            f" the broker has {topic_id}",
-            remedy="restore the topic, or rebuild the view: see the runbook, 'a topic was made anew'",
-        )
+        raise another_topic(topic, read=row[2], found=topic_id)
     return Owned(view=view, partition=partition, generation=row[0], next_position=row[1])
+
+
+def another_topic(topic: str, *, read: str, found: str) -> LogAccidentError:
+    """Tells that a topic is not the one that the view was read from, by Kafka's ids of both."""
+    return LogAccidentError(
+        f"topic '{topic}' was deleted and made anew: its view was read from topic id {read}, the broker has {found}",
+        remedy="restore the topic, or rebuild the view: see the runbook, 'a topic was made anew'",
+    )
 
 
 def advance(connection: Connection[Any], moves: Sequence[Move]) -> tuple[Owned, ...]:

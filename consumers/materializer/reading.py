@@ -18,6 +18,7 @@ from bus.errors import TransientError
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error, consumer
 from consumers.errors import LogAccidentError
 from consumers.materializer.check import Arrived, Header
+from consumers.materializer.positions import another_topic
 
 BATCH_EVENTS_MAX = 10_000
 IDLE_WAIT_S = 0.2
@@ -65,6 +66,7 @@ class Reader:
         self._admin: AdminClient = admin(kafka)
         topic_ids(self._admin, topics)  # one that does not exist is told before the group is joined
         self._next: dict[PartitionId, int] = {}
+        self._ids: dict[str, str] = {}
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
         options: dict[str, str | int | float | bool] = {"enable.partition.eof": True, "fetch.wait.max.ms": 100}
@@ -98,6 +100,12 @@ class Reader:
                 self._next[place] = reads_to[place] = following
         return Taken(arrived={topic: _arrived(of_topic) for topic, of_topic in by_topic.items()}, reads_to=reads_to)
 
+    def confirm_topics(self) -> None:
+        """Raises LogAccidentError when a topic that is read is gone or another one: the client may not notice."""
+        for topic, topic_id in topic_ids(self._admin, sorted({topic for topic, _ in self._next})).items():
+            if topic_id != self._ids[topic]:
+                raise another_topic(topic, read=self._ids[topic], found=topic_id)
+
     def ends(self, partitions: Sequence[PartitionId]) -> dict[PartitionId, int]:
         """The position behind the last message of partitions, as the broker says now. Raises TransientError."""
         return log_ends(self._admin, partitions)
@@ -121,6 +129,7 @@ class Reader:
                     remedy="nothing was changed; see 'a position outside the log' in the runbook",
                 )
             self._next[one.topic, one.partition] = position
+            self._ids[one.topic] = ids[one.topic]
             starts.append(TopicPartition(one.topic, one.partition, position))
         member.incremental_assign(starts)
         log.info("partitions_assigned", partitions=len(partitions), topics=len(ids))

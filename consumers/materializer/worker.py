@@ -200,6 +200,7 @@ class _Membership:
     def _report(self, reader: Reader) -> None:
         """Says how fresh the views are, hands quarantine to its topics, and hints to Kafka where we are."""
         self._reported_at = time.monotonic()
+        reader.confirm_topics()
         asked_at = datetime.now(UTC)
         ends = reader.ends(list(self._writer.committed))
         committed = self._writer.committed
