@@ -22,6 +22,7 @@ from consumers.accesses.record import create_accesses
 from consumers.agreements.store import create_agreements
 from consumers.evidence.watch import create_persons_asked
 from consumers.materializer.positions import create_positions
+from consumers.quality import create_findings
 from consumers.quarantine import create_quarantine
 from consumers.views import create_views
 from deploy.wiring import Wiring
@@ -44,6 +45,7 @@ def provision(wiring: Wiring) -> None:
     with wiring.database() as connection:
         create_positions(connection)
         create_quarantine(connection)
+        create_findings(connection)
         create_accesses(connection)
         create_agreements(connection)
         create_persons_asked(connection)

@@ -16,9 +16,10 @@ from bus.envelope_rules import envelope_rules, first_broken, nul_rule
 from bus.framing import FRAME_BYTES, schema_id_of
 from bus.reasons import Reason
 from bus.topics import event_subject_name, records_topic
+from consumers.quality import DOUBTED
 from registry.client import SchemaRegistry
 from registry.composition import BODY_FIELD, event_schema
-from registry.contracts import RecordType, Severity
+from registry.contracts import QualityRule, RecordType, Severity
 from registry.errors import UnknownSchemaError
 from registry.quality import Gate
 
@@ -56,10 +57,12 @@ class Checked:
     """`events` are all that could be read: the columns of `facts` but `voided_by`, and `source`, `sequence`, `row`.
 
     Its column `reason` is null where an event can be taken. `refused` are all that cannot, those of `events` included.
+    `doubts` has a row for each event that can be taken and each rule that flags it: DOUBTED, `rule` and `field`.
     """
 
     events: pl.DataFrame
     refused: tuple[Refused, ...]
+    doubts: pl.DataFrame
 
 
 class Checker:
@@ -81,12 +84,12 @@ class Checker:
             for decoder, rows in self._sort_by_schema(arrived.values, refused)
         ]
         decoded = pl.concat(parts) if parts else self._laid_out(pl.DataFrame(schema=self._columns), arrived, [])
-        judged = self._judge(decoded.sort("row") if len(parts) > 1 else decoded)
+        judged, doubts = self._judge(decoded.sort("row") if len(parts) > 1 else decoded)
         bad = judged.filter(pl.col("reason").is_not_null()).select("row", "reason", "detail")
         refused += [
             Refused(row=row, reason=Reason(reason), detail=detail or "") for row, reason, detail in bad.iter_rows()
         ]
-        return Checked(events=judged, refused=tuple(sorted(refused, key=lambda one: one.row)))
+        return Checked(events=judged, refused=tuple(sorted(refused, key=lambda one: one.row)), doubts=doubts)
 
     def _sort_by_schema(
         self, values: Sequence[bytes | None], refused: list[Refused]
@@ -153,7 +156,7 @@ class Checker:
             pl.Series("row", rows, pl.Int64),
         )
 
-    def _judge(self, events: pl.DataFrame) -> pl.DataFrame:
+    def _judge(self, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         rules = [(Reason.KEY_MISMATCH, pl.col("key").ne_missing(pl.col("subject")))]
         rules += envelope_rules(self.record_type.record_key_field)
         text = nul_rule(events)
@@ -162,9 +165,10 @@ class Checker:
         judged = events.with_columns(reason=first_broken(rules), detail=pl.lit(None, pl.String))
         return self._with_quality(judged)
 
-    def _with_quality(self, events: pl.DataFrame) -> pl.DataFrame:
-        """A broken rule that refuses is the reason; one that flags puts its field under investigation."""
+    def _with_quality(self, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """A broken rule that refuses is the reason; one that flags puts its field under investigation, and is noted."""
         masks = self._gate.broken(events)
+        flagging: list[tuple[QualityRule, pl.Series]] = []
         for name, rule in self._gate.rules.items():
             broken = masks[name]
             if not broken.any():
@@ -176,8 +180,20 @@ class Checker:
                     detail=pl.when(is_first).then(pl.lit(f"rule '{name}'")).otherwise("detail"),
                 )
             else:
+                flagging.append((rule, broken))
                 doubted = pl.col("under_investigation").list.set_union(pl.lit([rule.field], pl.List(pl.String)))
                 events = events.with_columns(
                     under_investigation=pl.when(broken).then(doubted).otherwise("under_investigation")
                 )
-        return events
+        return events, _doubts(events, flagging)
+
+
+def _doubts(events: pl.DataFrame, flagging: Sequence[tuple[QualityRule, pl.Series]]) -> pl.DataFrame:
+    """Which rules flag which events that can be taken."""
+    parts = [
+        events.filter(broken & events["reason"].is_null()).select(
+            *DOUBTED, pl.lit(rule.id).alias("rule"), pl.lit(rule.field).alias("field")
+        )
+        for rule, broken in flagging
+    ]
+    return pl.concat(parts) if parts else pl.DataFrame()

@@ -166,9 +166,7 @@ def _bounds(member: Consumer, one: TopicPartition) -> tuple[int, int]:
     try:
         found = member.get_watermark_offsets(TopicPartition(one.topic, one.partition), REQUEST_TIMEOUT_S)
     except KafkaException as exc:
-        if exc.args[0].code() != KafkaError._DESTROY:  # the client let go of a broker that is away
-            raise bus_error(exc, f"asking for the bounds of topic '{one.topic}'") from exc
-        found = None
+        raise bus_error(exc, f"asking for the bounds of topic '{one.topic}'") from exc
     if found is None:
         raise TransientError(f"Kafka does not say the bounds of topic '{one.topic}'", remedy="waiting for it")
     return found

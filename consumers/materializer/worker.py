@@ -31,7 +31,9 @@ from consumers.materializer.check import Arrived, Checker
 from consumers.materializer.positions import mark_caught_up, take_over
 from consumers.materializer.reading import PartitionId, Reader
 from consumers.materializer.sequences import Sequences
-from consumers.materializer.writer import Tally, TopicBatch, Writer
+from consumers.materializer.tally import Tally
+from consumers.materializer.tracing import Tracer
+from consumers.materializer.writer import TopicBatch, Writer
 from consumers.quarantine import announce
 from registry.client import SchemaRegistry
 from registry.contracts import RecordType
@@ -62,6 +64,7 @@ class Parts:
     registry: SchemaRegistry
     record_types: Sequence[RecordType]
     group: str = GROUP
+    is_traced: bool = False
 
 
 class Worker:
@@ -83,6 +86,7 @@ class Worker:
             except MENDED_BY_WAITING as exc:
                 if time.monotonic() - began > PAUSE_MAX_S:
                     pause_s = PAUSE_FIRST_S
+                self.tally.join_anew(type(exc).__name__)
                 log.warning("materializer_joins_anew", because=type(exc).__name__, what=str(exc), pause_s=pause_s)
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
@@ -100,6 +104,7 @@ class _Membership:
         self._sequences = sequences
         self._tally = tally
         self._writer = Writer(parts.database_url, tally)
+        self._tracer = Tracer(is_on=parts.is_traced)
         self._reported_at = 0.0
 
     def run(self, is_done: Callable[[], bool]) -> None:
@@ -138,8 +143,7 @@ class _Membership:
             failpoint("materializer.encoded")
             self._writer.put(batch)
             self._tally.spend("consume", consumed - began)
-            self._tally.spend("decode, check, encode", encoded - consumed)
-            self._tally.spend("wait for the writer", time.perf_counter() - encoded)
+            self._tally.spend("wait", time.perf_counter() - encoded)
         self._writer.raise_failure()
         if time.monotonic() - self._reported_at >= REPORT_EVERY_S:
             self._report(reader)
@@ -148,17 +152,27 @@ class _Membership:
         record_type_id = record_type_of(topic)
         assert record_type_id is not None
         checker = self._checkers[record_type_id]
+        trace = self._tracer.choose(topic, arrived)
+        began = time.perf_counter()
         checked = checker.check(arrived)
         failpoint("materializer.checked")
         events = self._sequences[record_type_id].mark(checked.events)
         takeable = events.filter(pl.col("reason").is_null()) if checked.refused else events
+        seen = time.perf_counter()
+        self._tally.spend("check", seen - began)
+        trace.step("checked", is_refused=any(one.row == trace.row for one in checked.refused))
+        encoded = encode(checker.record_type, takeable) if takeable.height else None
+        self._tally.spend("encode", time.perf_counter() - seen)
+        trace.step("encoded")
         return TopicBatch(
             record_type=checker.record_type,
             topic=topic,
             arrived=arrived,
             events=events.select(*_COUNTED),
-            encoded=encode(checker.record_type, takeable) if takeable.height else None,
+            encoded=encoded,
             refused=checked.refused,
+            doubts=checked.doubts,
+            trace=trace,
             reads_to={number: position for (name, number), position in reads_to.items() if name == topic},
         )
 

@@ -1,6 +1,6 @@
 """The writing half of the materializer: one transaction a batch, in a thread of its own behind a short queue.
 
-5. `_apply`    positions forward behind the fence, then each topic's events, counts and quarantine
+5. `_apply`    positions forward behind the fence, then each topic's events, findings, counts and quarantine
 6. the commit  PostgreSQL; `synchronous_commit = off` is safe, for the position is in the same transaction: after a
                crash of the server the log is read again from there
 """
@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -24,6 +24,9 @@ from consumers.materializer.apply import Encoded, LogPlace, apply
 from consumers.materializer.check import Arrived, Refused
 from consumers.materializer.positions import Move, Owned, advance
 from consumers.materializer.sequences import count
+from consumers.materializer.tally import Outcome, Tally
+from consumers.materializer.tracing import SILENT, Trace
+from consumers.quality import follow_events, put_findings
 from consumers.quarantine import PutAside, put_aside
 from registry.contracts import RecordType
 
@@ -53,22 +56,8 @@ class TopicBatch:
     encoded: Encoded | None
     refused: tuple[Refused, ...]
     reads_to: dict[int, int]
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a worker has done since it began."""
-
-    events: int = 0
-    applied: int = 0
-    duplicates: int = 0
-    quarantined: int = 0
-    batches: int = 0
-    seconds_by_step: dict[str, float] = field(default_factory=dict)
-
-    def spend(self, step: str, seconds: float) -> None:
-        """Adds to the time that a step has taken."""
-        self.seconds_by_step[step] = self.seconds_by_step.get(step, 0.0) + seconds
+    doubts: pl.DataFrame = field(default_factory=pl.DataFrame)
+    trace: Trace = SILENT
 
 
 class Writer:
@@ -136,32 +125,42 @@ class Writer:
 
     def _write(self, batch: Sequence[TopicBatch]) -> None:
         moved: dict[PartitionId, Owned] = {}
-        tally = Tally()
+        outcomes = []
         began = time.perf_counter()
         with self._connection.transaction():
             for part in batch:
-                for owned in self._apply(part, tally):
-                    moved[part.topic, owned.partition] = owned
+                part.trace.step("taken by the writer")
+                owned, outcome = self._apply(part)
+                moved |= {(part.topic, one.partition): one for one in owned}
+                outcomes.append(outcome)
+                part.trace.step("applied")
             failpoint("materializer.committing")
+            applied = time.perf_counter()
         failpoint("materializer.committed")
         self._owned.update(moved)
-        self.tally.batches += 1
-        self.tally.spend("apply, commit", time.perf_counter() - began)
-        for name in ("events", "applied", "duplicates", "quarantined"):
-            setattr(self.tally, name, getattr(self.tally, name) + getattr(tally, name))
+        self.tally.spend("apply", applied - began)
+        self.tally.spend("commit", time.perf_counter() - applied)
+        now_ms = time.time() * 1000
+        for part in batch:
+            part.trace.step("committed")
+        self.tally.commit([_aged(part, one, now_ms) for part, one in zip(batch, outcomes, strict=True)])
 
-    def _apply(self, part: TopicBatch, tally: Tally) -> tuple[Owned, ...]:
+    def _apply(self, part: TopicBatch) -> tuple[tuple[Owned, ...], Outcome]:
         owned = advance(self._connection, self._moves(part))
         failpoint("materializer.advanced")
         refused = {self._place(part, one.row): one for one in part.refused}
         duplicates: frozenset[LogPlace] = frozenset()
+        count_applied = found = 0
         if part.encoded is not None:
             applied = apply(self._connection, part.record_type, part.encoded)
             failpoint("materializer.applied")
             duplicates = applied.duplicates
             rows = self._rows(part) if applied.refused else {}
             refused |= {place: Refused(row=rows[place], reason=why) for place, why in applied.refused.items()}
-            tally.applied += applied.applied
+            count_applied = applied.applied
+            passed_by = {*duplicates, *applied.refused}
+            found = put_findings(self._connection, part.record_type, part.doubts, without=passed_by)
+            follow_events(self._connection, part.record_type, part.encoded.references)
         count(self._connection, part.record_type.id, part.events, duplicates)
         if refused:
             put_aside(
@@ -170,10 +169,15 @@ class Writer:
                 topic=part.topic,
                 events=[_put_aside(part.arrived, one) for one in refused.values()],
             )
-        tally.events += len(part.arrived.values)
-        tally.duplicates += len(duplicates)
-        tally.quarantined += len(refused)
-        return owned
+        outcome = Outcome(
+            record_type=part.record_type.id,
+            events=len(part.arrived.values),
+            applied=count_applied,
+            duplicates=len(duplicates),
+            quarantined=len(refused),
+            findings=found,
+        )
+        return owned, outcome
 
     def _moves(self, part: TopicBatch) -> list[Move]:
         known = _last_known(part.arrived)
@@ -190,6 +194,11 @@ class Writer:
 
     def _rows(self, part: TopicBatch) -> dict[LogPlace, int]:
         return {self._place(part, row): row for row in range(len(part.arrived.values))}
+
+
+def _aged(part: TopicBatch, outcome: Outcome, now_ms: float) -> Outcome:
+    oldest_ms = min(part.arrived.known_at_ms, default=None)
+    return outcome if oldest_ms is None else replace(outcome, age_s=max(now_ms - oldest_ms, 0) / 1000)
 
 
 def _last_known(arrived: Arrived) -> dict[int, datetime]:

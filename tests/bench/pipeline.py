@@ -37,6 +37,7 @@ from consumers.audit.log import Log
 from consumers.materializer.check import Checker
 from consumers.materializer.positions import create_positions
 from consumers.materializer.run import Assembly, Progress, materialize
+from consumers.quality import create_findings
 from consumers.quarantine import create_quarantine
 from consumers.views import create_views
 from deploy.cli.output import print_table, progress
@@ -132,6 +133,7 @@ class Bench:
         with psycopg.connect(url, autocommit=True) as connection:
             create_positions(connection)
             create_quarantine(connection)
+            create_findings(connection)
             create_views(connection, made)
         samples: list[tuple[float, int, dict[str, float]]] = []
 

@@ -17,6 +17,7 @@ from bus.topics import records_topic
 from consumers.fold import Fact, fold, timeline, voided_by
 from consumers.materializer.positions import create_positions
 from consumers.materializer.worker import Parts, Worker
+from consumers.quality import create_findings
 from consumers.quarantine import create_quarantine, list_entries
 from consumers.views import create_views
 from deploy.provision import create_topics, register_schemas
@@ -65,6 +66,7 @@ class RawBus:
         with psycopg.connect(database_url, autocommit=True) as connection:
             create_positions(connection)
             create_quarantine(connection)
+            create_findings(connection)
             create_views(connection, self.record_type)
 
     def event(self, subject, **changes):
