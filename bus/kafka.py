@@ -1,11 +1,14 @@
 """Kafka clients with every option that we depend on written out (librdkafka's CONFIGURATION.md names them)."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from bus.client_file import CLIENT_FILE, read_client_file
 from bus.errors import BusError, TransientError
 
 KafkaConnection = Mapping[str, str | int | float | bool]  # bootstrap and security: what every client shares
@@ -24,9 +27,10 @@ _SHARED: KafkaConnection = {
 }
 
 
-def kafka_connection(bootstrap: str) -> KafkaConnection:
-    """What every client needs to reach the brokers."""
-    return {**_SHARED, "bootstrap.servers": bootstrap}
+def kafka_connection(bootstrap: str, environment: Mapping[str, str] = os.environ) -> KafkaConnection:
+    """What every client needs to reach the brokers, and to be let in: KAFKA_CLIENT_FILE says how. Raises SettingError."""
+    named = environment.get(CLIENT_FILE)
+    return {**_SHARED, **(read_client_file(Path(named)) if named else {}), "bootstrap.servers": bootstrap}
 
 
 def producer(connection: KafkaConnection, *, linger_ms: float = 5) -> Producer:
@@ -88,6 +92,7 @@ def bus_error(error: KafkaError | KafkaException, doing: str) -> BusError:
 _AWAY = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._DESTROY_BROKER,  # the client let go of a broker that is away
         KafkaError._TRANSPORT,
         KafkaError._TIMED_OUT,
         KafkaError._RESOLVE,
