@@ -6,6 +6,7 @@ AUDIT_ACCESS = "audit.access"
 AUDIT_AGREEMENTS = "audit.agreements"
 QUALITY_FINDINGS = "quality.findings"
 SOURCE_HEARTBEATS = "sources.heartbeats"
+_OWN = frozenset({AUDIT_ACCESS})  # record types that the bus itself is the authority for are named as their topics
 _RECORDS = "records."
 _QUARANTINE = "quarantine."
 
@@ -27,7 +28,7 @@ HEARTBEAT_TOPIC_SETTINGS: Mapping[str, str] = {
 
 def records_topic(record_type: str) -> str:
     """Where the events of a record type are published."""
-    return _RECORDS + record_type
+    return record_type if record_type in _OWN else _RECORDS + record_type
 
 
 def quarantine_topic(record_type: str) -> str:
@@ -37,6 +38,8 @@ def quarantine_topic(record_type: str) -> str:
 
 def record_type_of(topic: str) -> str | None:
     """The record type of a records topic; None for any other topic."""
+    if topic in _OWN:
+        return topic
     return topic.removeprefix(_RECORDS) if topic.startswith(_RECORDS) else None
 
 

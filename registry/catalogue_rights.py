@@ -137,7 +137,7 @@ def _agreement(name: AgreementId, requester: AgencyId, root: Entry) -> ReadAgree
         "demands_acting_user",
         "accepted_by_provider",
         "accepted_by_requester",
-        also=("age_max",),
+        also=("age_max", "persons_per_call"),
     )
     claims = {} if parts["claims"].is_absent else {item.name(SNAKE): item for item in parts["claims"].items()}
     agreement = Agreement(
@@ -157,5 +157,6 @@ def _agreement(name: AgreementId, requester: AgencyId, root: Entry) -> ReadAgree
         demands_acting_user=parts["demands_acting_user"].boolean(),
         accepted_by_provider=parts["accepted_by_provider"].boolean(),
         accepted_by_requester=parts["accepted_by_requester"].boolean(),
+        persons_per_call=1 if parts["persons_per_call"].is_absent else parts["persons_per_call"].positive(),
     )
     return ReadAgreement(value=agreement, parts=parts, claims=claims)

@@ -158,11 +158,12 @@ class Agreement:
     demands_acting_user: bool
     accepted_by_provider: bool
     accepted_by_requester: bool
+    persons_per_call: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """A nation's whole profile."""
+    """A nation's whole profile; `mandates` is the record type by which one person acts for another."""
 
     title: Labels = dataclasses.field(default_factory=dict)
     national_id_scheme: str
@@ -171,3 +172,4 @@ class Catalogue:
     evidence_types: Mapping[EvidenceTypeId, EvidenceType]
     procedures: Mapping[ProcedureId, Procedure]
     agreements: Mapping[AgreementId, Agreement]
+    mandates: RecordTypeId | None = None

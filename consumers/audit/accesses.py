@@ -7,14 +7,14 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from consumers.accesses.record import Access
+from consumers.accesses.record import RecordedAccess
 from consumers.views import statement
 
 
 def accesses(
     connection: Connection[Any], *, subject: UUID | None = None, since: datetime | None = None, limit: int
-) -> list[Access]:
+) -> list[RecordedAccess]:
     """The newest accesses first, of one person or of all; granted and denied."""
-    with connection.cursor(row_factory=class_row(Access)) as cursor:
+    with connection.cursor(row_factory=class_row(RecordedAccess)) as cursor:
         asked = {"subject": subject, "since": since, "limit": limit}
         return cursor.execute(statement("audit_accesses.sql"), asked).fetchall()

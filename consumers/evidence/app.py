@@ -16,6 +16,7 @@ from bus.http.routing import Refused, Request, Router
 from bus.http.settings import TokenSettings
 from bus.http.tokens import Tokens
 from bus.subject import Pseudonymizer
+from consumers.accesses.delivery import Deliveries
 from consumers.evidence import discovery, linked_data, openapi
 from consumers.evidence.asking import Ask, Planner
 from consumers.evidence.batching import Batcher
@@ -24,6 +25,7 @@ from consumers.evidence.connections import serve_batches
 from consumers.evidence.decision import Agreements
 from consumers.evidence.errors import UnavailableError
 from consumers.evidence.evidence_route import EvidenceRoute
+from consumers.evidence.mandates import Mandates
 from consumers.evidence.page import page
 from consumers.evidence.reader import Reader
 from consumers.evidence.rights import RightsDesk
@@ -44,14 +46,16 @@ class EvidenceApp(Application):
         self._catalogue = catalogue
         self._database_url = database_url
         self._keys = Keys(settings)
-        self._service = EvidenceService(catalogue)
+        deliveries = Deliveries()
+        self._service = EvidenceService(catalogue, deliveries.instance)
         self._batcher: Batcher[Ask, Answered] = Batcher()
         self._tasks: Sequence[asyncio.Task[None]] = ()
         self._readers = [Reader(database_url) for _ in range(2)]
         for_citizens, for_rights = self._readers  # a slow list must not keep the agreements from being read
         watch = Watch()
         planner = Planner(catalogue, Agreements(catalogue.agreements.values()))
-        self._rights = RightsDesk(catalogue, planner, for_rights, watch)
+        mandates = Mandates(catalogue, for_citizens)
+        self._rights = RightsDesk(catalogue, planner, for_rights, watch, deliveries)
         access_id = EventIdMaker()
         authentication = Authentication(settings, Tokens(settings, self._keys))
         evidence = EvidenceRoute(
@@ -61,6 +65,8 @@ class EvidenceApp(Application):
             planner=planner,
             rights=self._rights,
             watch=watch,
+            mandates=mandates,
+            deliveries=deliveries,
             batcher=self._batcher,
             access_id=access_id,
         )
@@ -69,6 +75,8 @@ class EvidenceApp(Application):
             pseudonymizer=pseudonymizer,
             authentication=authentication,
             reader=for_citizens,
+            mandates=mandates,
+            instance=deliveries.instance,
             access_id=access_id,
         )
         self._page_bytes = page(catalogue)

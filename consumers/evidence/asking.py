@@ -34,6 +34,7 @@ class Refusal(StrEnum):
 
     INVALID_NATIONAL_ID = "invalid-national-id"
     NO_SUCH_PROCEDURE = "no-such-procedure"
+    NO_MANDATE = "no-mandate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class Ask:
     subject: UUID | None = field(repr=False)
     case_reference: str | None
     acting_user: str | None
-    represented_party: str | None
+    representative: UUID | None
     effective_at: datetime | None
     known_at: datetime | None
     language: str
@@ -72,7 +73,7 @@ class Planner:
     def __init__(self, catalogue: Catalogue, agreements: Agreements) -> None:
         self._catalogue = catalogue
         self._agreements = agreements
-        self._plans: dict[tuple[str, str, bool, bool], Plan] = {}
+        self._plans: dict[tuple[str, str, bool, bool, int], Plan] = {}
         self._valid_until = datetime.min.replace(tzinfo=UTC)
 
     def replace_agreements(self, agreements: Agreements) -> None:
@@ -84,7 +85,13 @@ class Planner:
         """What may be answered to this question."""
         if question.now >= self._valid_until or len(self._plans) >= PLANS_MAX:
             self._plans, self._valid_until = {}, changes_on(question.now.astimezone(UTC).date())
-        key = (question.requester, procedure.id, question.has_case_reference, question.has_acting_user)
+        key = (
+            question.requester,
+            procedure.id,
+            question.has_case_reference,
+            question.has_acting_user,
+            question.persons,
+        )
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = self._decide(procedure, question)

@@ -1,4 +1,8 @@
-"""`/v1/me/accesses`: what was asked about the citizen who calls; `POST` names a person, and hers alone is shown."""
+"""`/v1/me/accesses`: what was asked about the citizen who calls.
+
+`POST` names a person: the caller, or one for whom she acts by a mandate. Any other list is refused, and that person
+finds it in her list that somebody tried; she finds there too that a representative looked.
+"""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,35 +26,41 @@ from consumers.accesses.listing import PAGE_MAX, Page, accesses_of
 from consumers.accesses.record import Access, Verdict, insert_parameter, insert_statement
 from consumers.evidence.errors import NOTHING_DISCLOSED, UnavailableError
 from consumers.evidence.labels import in_language, language
+from consumers.evidence.mandates import Mandates
 from consumers.evidence.models import PersonRequest
 from consumers.evidence.reader import Reader
 from registry.contracts import AgencyId, Catalogue, EvidenceTypeId, ProcedureId
 
 PAGE_DEFAULT = 50
 NOT_OWN_LIST = "not-own-list"
+BY_MANDATE = "by-mandate"
 A_CITIZEN = "citizen"  # the requester of a record that a person asked for another one's list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CitizenRoute:
-    """Shows citizens who asked about them; whoever asks for another person's list is refused, and that is recorded."""
+    """Shows citizens who asked about them, and to representatives who asked about those for whom they act."""
 
     catalogue: Catalogue
     pseudonymizer: Pseudonymizer
     authentication: Authentication
     reader: Reader
+    mandates: Mandates
+    instance: UUID
     access_id: EventIdMaker
 
     async def get(self, request: Request) -> Response:
         """A page of the caller's own list."""
-        subject = await self._caller(request)
+        return await self._page(request, await self._caller(request))
+
+    async def _page(self, request: Request, subject: UUID) -> Response:
         before, limit = _asked_page(request)
         async with self._reading() as connection:
             page = await accesses_of(connection, subject, before=before, limit=limit)
         return Response(status=200, body=to_json(self._told(page, language(request.accept_language))))
 
     async def post(self, request: Request) -> Response:
-        """The list of the person whom the body names: the caller's own, or none."""
+        """The list of the person whom the body names: the caller's own, or of one for whom she acts."""
         subject = await self._caller(request)
         try:
             named = self.pseudonymizer.subject(PersonRequest.model_validate_json(request.body).national_id)
@@ -59,8 +69,11 @@ class CitizenRoute:
         except NationalIdError:
             raise Refused(Problem(kind=Kind.INVALID_NATIONAL_ID)) from None
         if named == subject:
-            return await self.get(request)
-        access_id = await self._record_refusal(named)
+            return await self._page(request, subject)
+        is_mandated = await self._is_mandated(subject, named)
+        access_id = await self._record(named, subject, is_mandated=is_mandated)
+        if is_mandated:
+            return await self._page(request, named)
         raise Refused(Problem(kind=Kind.NOT_PERMITTED, detail=NOT_OWN_LIST, more={"access_id": access_id}))
 
     async def _caller(self, request: Request) -> UUID:
@@ -78,7 +91,13 @@ class CitizenRoute:
         except UnavailableError:
             raise Refused(Problem(kind=Kind.UNAVAILABLE, detail=NOTHING_DISCLOSED, headers=RETRY_AFTER)) from None
 
-    async def _record_refusal(self, named: UUID) -> UUID:
+    async def _is_mandated(self, subject: UUID, named: UUID) -> bool:
+        try:
+            return await self.mandates.hold(representative=subject, represented=named, procedure=None)
+        except UnavailableError:
+            raise Refused(Problem(kind=Kind.UNAVAILABLE, detail=NOTHING_DISCLOSED, headers=RETRY_AFTER)) from None
+
+    async def _record(self, named: UUID, subject: UUID, *, is_mandated: bool) -> UUID:
         access = Access(
             access_id=self.access_id(),
             at=datetime.now(UTC),
@@ -87,17 +106,18 @@ class CitizenRoute:
             subject=named,
             case_reference=None,
             acting_user=None,
-            represented_party=None,
+            representative=subject if is_mandated else None,
             purpose=None,
             legal_basis=None,
             effective_at=None,
             known_at=None,
-            decision=Verdict.DENIED,
-            reason=NOT_OWN_LIST,
+            decision=Verdict.GRANTED if is_mandated else Verdict.DENIED,
+            reason=BY_MANDATE if is_mandated else NOT_OWN_LIST,
             evidence=(),
         )
         async with self._reading() as connection:
-            await AsyncRawCursor(connection).execute(insert_statement(), [insert_parameter([access]).decode()])
+            statement = insert_statement(self.instance)
+            await AsyncRawCursor(connection).execute(statement, [insert_parameter([access]).decode()])
         return access.access_id
 
     def _told(self, page: Page, tongue: str) -> dict[str, Any]:

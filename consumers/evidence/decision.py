@@ -21,6 +21,7 @@ class Denial(StrEnum):
     BUDGET_SPENT = "budget-spent"
     CASE_REFERENCE_REQUIRED = "case-reference-required"
     ACTING_USER_REQUIRED = "acting-user-required"
+    TOO_MANY_PERSONS = "too-many-persons"
 
 
 _RANK = {reason: rank for rank, reason in enumerate(Denial)}
@@ -37,13 +38,14 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked, without the person: by whom, for which procedure, on whose behalf and when."""
+    """What is asked, without the persons: by whom, for which procedure, on whose behalf, when, about how many."""
 
     requester: str
     procedure: ProcedureId
     has_case_reference: bool
     has_acting_user: bool
     now: datetime
+    persons: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,8 @@ def _objection(
         return Denial.CASE_REFERENCE_REQUIRED
     if agreement.demands_acting_user and not question.has_acting_user:
         return Denial.ACTING_USER_REQUIRED
+    if question.persons > agreement.persons_per_call:
+        return Denial.TOO_MANY_PERSONS
     return None
 
 

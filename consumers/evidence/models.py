@@ -4,13 +4,19 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from consumers.accesses.record import Delivery
 from consumers.evidence.answer import Status
 from consumers.evidence.freshness import SourceState
 
+PERSONS_MAX = 100  # in one call: each is an access of its own, and all of them wait for one another
+
 # Control characters would let one line of a record look like two.
 Note = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+NationalId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class EvidenceRequest(BaseModel):
@@ -19,12 +25,23 @@ class EvidenceRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     procedure: str = Field(min_length=1, max_length=100, description="The procedure whose requirements are asked for.")
-    national_id: str = Field(
-        min_length=1, max_length=64, repr=False, description="The person, in digits of any script."
+    national_id: NationalId | None = Field(
+        default=None, repr=False, description="The person, in digits of any script; or who acts for another one."
+    )
+    national_ids: list[NationalId] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=PERSONS_MAX,
+        repr=False,
+        description="Many persons, where the agreement allows it, in place of one.",
+    )
+    represented_party: NationalId | None = Field(
+        default=None,
+        repr=False,
+        description="The person whom the evidence is about, for whom the other one acts by a mandate.",
     )
     case_reference: Note | None = Field(default=None, description="The requester's own number of the case.")
     acting_user: Note | None = Field(default=None, description="The official who works on the case.")
-    represented_party: Note | None = Field(default=None, description="On whose behalf the person acts, if not her own.")
     effective_at: AwareDatetime | None = Field(default=None, description="The instant at which facts must hold; now.")
     known_at: AwareDatetime | None = Field(default=None, description="What the bus knew at this instant; now.")
 
@@ -35,6 +52,15 @@ class EvidenceRequest(BaseModel):
         if instant is not None and instant > datetime.now(UTC):
             raise ValueError("must not be in the future")
         return instant
+
+    @model_validator(mode="after")
+    def names_persons_once(self) -> "EvidenceRequest":
+        """One person, who may act for another one, or many."""
+        if (self.national_id is None) == (self.national_ids is None):
+            raise ValueError("name one person in national_id, or many in national_ids")
+        if self.national_ids is not None and self.represented_party is not None:
+            raise ValueError("a represented party needs the one person who acts, in national_id")
+        return self
 
 
 class PersonRequest(BaseModel):
@@ -52,6 +78,9 @@ class Freshness(BaseModel):
     lag_s: float | None
     source_state: SourceState
     heard_at: AwareDatetime | None = Field(description="When a source of it was heard last.")
+    complete_until: AwareDatetime | None = Field(
+        default=None, description="Everything that its sources had sent until then is in it."
+    )
     missing_events: int = Field(description="Events that the sources sent and that never came.")
 
 
@@ -111,6 +140,12 @@ class EvidenceAnswer(BaseModel):
     known_at: AwareDatetime | None
     is_complete: bool = Field(description="Whether every requirement is met.")
     requirements: list[RequirementAnswer]
+
+
+class EvidenceAnswers(BaseModel):
+    """The answers about many persons, in the order of the request; a problem where there is none."""
+
+    answers: "list[EvidenceAnswer | Problem]"
 
 
 class EvidenceTypeSummary(BaseModel):
@@ -174,7 +209,7 @@ class RecordedAccess(BaseModel):
     procedure_title: str | None
     case_reference: str | None
     acting_user: str | None
-    represented_party: str | None
+    was_represented: bool = Field(description="Whether another person acted by a mandate.")
     purpose: str | None
     legal_basis: str | None
     effective_at: AwareDatetime | None
@@ -182,6 +217,7 @@ class RecordedAccess(BaseModel):
     decision: str
     reason: str | None
     evidence: list[AccessedEvidence]
+    delivery: Delivery = Field(description="Whether the answer was handed over; unknown where the service died.")
 
 
 class Accesses(BaseModel):
@@ -206,5 +242,6 @@ class Problem(BaseModel):
     status: int
     detail: str | None = None
     access_id: UUID | None = None
+    access_ids: list[UUID] | None = None
     errors: list[WrongField] | None = None
     requirements: list[RequirementAnswer] | None = None

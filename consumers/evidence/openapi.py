@@ -11,6 +11,7 @@ from consumers.evidence.linked_data import LD_TYPE
 from consumers.evidence.models import (
     Accesses,
     EvidenceAnswer,
+    EvidenceAnswers,
     EvidenceRequest,
     PersonRequest,
     Problem,
@@ -21,6 +22,7 @@ from consumers.evidence.models import (
 _MODELS: Sequence[type[BaseModel]] = (
     EvidenceRequest,
     EvidenceAnswer,
+    EvidenceAnswers,
     PersonRequest,
     Accesses,
     Problem,
@@ -75,6 +77,8 @@ def _evidence() -> dict[str, Any]:
         "schema": {"type": "string", "enum": ["en", "fa"]},
     }
     body = {"required": True, "content": {"application/json": {"schema": _reference(EvidenceRequest)}}}
+    either = {"oneOf": [_reference(EvidenceAnswer), _reference(EvidenceAnswers)]}
+    described["responses"]["200"]["content"]["application/json"]["schema"] = either
     return {**described, "parameters": [language], "requestBody": body, "security": [{"token": []}]}
 
 

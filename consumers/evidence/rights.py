@@ -1,7 +1,7 @@
 """The agreements in force, kept current: every change counts here within seconds, or nobody is answered.
 
 1. read     the changes that both sides made, and fold them over the catalogue's agreements
-2. share    how many persons were asked about, with the other instances
+2. share    how many persons were asked about, with the other instances; and which answers were handed over
 3. suspend  what the watch has seen reason to, here at once and everywhere by a change of its own
 """
 
@@ -15,6 +15,7 @@ import structlog
 from psycopg import AsyncConnection, errors
 
 from bus.http.errors import place_of
+from consumers.accesses.delivery import Deliveries
 from consumers.agreements.changes import WATCH, Change, ChangeKind, Rights, fold
 from consumers.agreements.store import new_change, put_changes_async, read_changes_async
 from consumers.evidence.asking import Planner
@@ -35,11 +36,14 @@ log = structlog.get_logger()
 class RightsDesk:
     """Gives the planner its agreements, and takes them away."""
 
-    def __init__(self, catalogue: Catalogue, planner: Planner, reader: Reader, watch: Watch) -> None:
+    def __init__(
+        self, catalogue: Catalogue, planner: Planner, reader: Reader, watch: Watch, deliveries: Deliveries
+    ) -> None:
         self._catalogue = catalogue
         self._planner = planner
         self._reader = reader
         self._watch = watch
+        self._deliveries = deliveries
         self._rights = Rights(agreements=catalogue.agreements, standings={})
         self._told: tuple[Rights, frozenset[AgreementId]] | None = None
         self._unwritten: list[Change] = []
@@ -94,6 +98,7 @@ class RightsDesk:
                 changes = await read_changes_async(connection)
                 self._rights = fold(self._catalogue, [*changes, *self._unwritten])
                 await self._watch.share(connection, self._rights.agreements.values())
+                await self._deliveries.say(connection)
             except errors.UndefinedTable:
                 log.warning("agreements_never_changed", remedy="run 'yekbar catalogue apply'")
         self._read_at = started

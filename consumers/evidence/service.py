@@ -48,14 +48,14 @@ class Answered:
 class EvidenceService:
     """Answers requests about one catalogue."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, instance: UUID) -> None:
         self._record_types: Mapping[EvidenceTypeId, Sequence[RecordType]] = {
             name: [catalogue.record_types[view] for view in one.views.values()]
             for name, one in catalogue.evidence_types.items()
         }
         self._lookup = Lookup(catalogue)
         self._writer = Writer(catalogue)
-        self._insert = insert_statement()
+        self._insert = insert_statement(instance)
         self._clocks = ClockReader()
         self._clock = Clock(caught_up={}, now=datetime.now(UTC))
         self._clock_read_at = float("-inf")

@@ -97,7 +97,7 @@ class Writer:
             subject=ask.subject,
             case_reference=ask.case_reference,
             acting_user=ask.acting_user,
-            represented_party=ask.represented_party,
+            representative=ask.representative,
             purpose=plan.purpose if plan else None,
             legal_basis=plan.procedure.legal_basis if plan else None,
             effective_at=ask.effective_at,

@@ -1,6 +1,8 @@
 -- Every request for evidence, granted or denied: written before the answer leaves, never changed. `subject` is null
 -- where the request named no valid person. `evidence` says for each evidence type what became of it, under which
--- agreement, and which claims left; never a claim's value. `written_by` lets a reader take only what is complete.
+-- agreement, and which claims left; never a claim's value. `representative` is who acted for the person, null when she
+-- acted herself; `instance` is the process that answered. `written_by` lets a reader take only what is complete; its
+-- index costs an insert next to nothing, for it keeps bounds of whole stretches of the table.
 CREATE SCHEMA IF NOT EXISTS yekbar;
 CREATE TABLE IF NOT EXISTS yekbar.accesses (
   access_id uuid PRIMARY KEY,
@@ -10,7 +12,7 @@ CREATE TABLE IF NOT EXISTS yekbar.accesses (
   subject uuid,
   case_reference text,
   acting_user text,
-  represented_party text,
+  representative uuid,
   purpose text,
   legal_basis text,
   effective_at timestamptz,
@@ -18,8 +20,12 @@ CREATE TABLE IF NOT EXISTS yekbar.accesses (
   decision text NOT NULL CHECK (decision IN ('granted', 'denied')),
   reason text,
   evidence json NOT NULL,
+  instance uuid,
   written_by xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
+ALTER TABLE yekbar.accesses ADD COLUMN IF NOT EXISTS representative uuid, ADD COLUMN IF NOT EXISTS instance uuid;
+CREATE INDEX IF NOT EXISTS accesses_written_by ON yekbar.accesses USING brin ((written_by::text::bigint))
+  WITH (pages_per_range = 32, autosummarize = on);
 CREATE INDEX IF NOT EXISTS accesses_of_person ON yekbar.accesses (subject, access_id);
 CREATE OR REPLACE FUNCTION yekbar.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
