@@ -4,7 +4,8 @@ The table is the truth: a finding is written in the transaction that applies its
 topic `quality.findings` is fed from it after the commit. Nothing of a person is in either but the pseudonym.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -108,23 +109,25 @@ def findings_by_rule(
     connection: Connection[Any], *, agency: str | None = None, rule: str | None = None, only_open: bool = False
 ) -> list[RuleFindings]:
     """What each rule has found, those with most open first. Raises NotFoundError where there is no table."""
-    with connection.cursor(row_factory=class_row(RuleFindings)) as cursor:
+    with _there(), connection.cursor(row_factory=class_row(RuleFindings)) as cursor:
         parameters = {"agency": agency, "rule": rule, "only_open": only_open}
-        return _asked(cursor.execute, statement("findings_by_rule.sql"), parameters).fetchall()
+        return cursor.execute(statement("findings_by_rule.sql"), parameters).fetchall()
 
 
 def list_findings(
     connection: Connection[Any], *, agency: str | None = None, rule: str | None = None, only_open: bool = False
 ) -> list[Finding]:
     """The newest findings first, at most LISTED_MAX. Raises NotFoundError where there is no table."""
-    with connection.cursor(row_factory=class_row(Finding)) as cursor:
+    with _there(), connection.cursor(row_factory=class_row(Finding)) as cursor:
         parameters = {"agency": agency, "rule": rule, "only_open": only_open, "limit": LISTED_MAX}
-        return _asked(cursor.execute, statement("findings_list.sql"), parameters).fetchall()
+        return cursor.execute(statement("findings_list.sql"), parameters).fetchall()
 
 
-def _asked(execute: Any, query: sql.SQL, parameters: Any) -> Any:
+@contextmanager
+def _there() -> Iterator[None]:
+    """Says what to do where there is no table."""
     try:
-        return execute(query, parameters)
+        yield
     except errors.UndefinedTable as exc:
         raise NotFoundError(
             "the database has no findings", remedy="make their table with 'yekbar catalogue apply'"

@@ -82,11 +82,25 @@ def create_views(connection: Connection[Any], record_type: RecordType, *, schema
             connection.execute(
                 sql.SQL("ALTER TABLE {}.facts ADD COLUMN IF NOT EXISTS {}").format(place, _definition(column))
             )
+        if record_type.rules_across:
+            connection.execute(statement("findings.sql"))
         connection.execute(
             statement("timeline.sql").format(
-                schema=place, body=sql.SQL("").join(sql.SQL(", {}").format(n) for n in names)
+                schema=place,
+                body=sql.SQL("").join(sql.SQL(", {}").format(n) for n in names),
+                under_investigation=_under_investigation(record_type),
             )
         )
+
+
+def _under_investigation(record_type: RecordType) -> sql.Composable:
+    """What an event's own rules and its source doubt, and what rules across registers found that is still open."""
+    if not record_type.rules_across:
+        return sql.Identifier("under_investigation")
+    return statement("timeline_across.sql").format(
+        record_type=sql.Literal(str(record_type.id)),
+        rules=sql.SQL(", ").join(sql.Literal(rule.id) for rule in record_type.rules_across),
+    )
 
 
 def holding_sql(record_type: RecordType, *, as_known: bool, schema: str | None = None) -> sql.Composed:

@@ -12,6 +12,7 @@ from confluent_kafka.cimpl import NewTopic
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error
 from bus.topics import (
     HEARTBEAT_TOPIC_SETTINGS,
+    QUALITY_FINDINGS,
     RECORD_TOPIC_SETTINGS,
     SOURCE_HEARTBEATS,
     event_subject_name,
@@ -33,6 +34,7 @@ from registry.contracts import RecordType
 RECORD_PARTITIONS = 4  # fixed when a topic is made: a person's events stay in one partition
 QUARANTINE_PARTITIONS = 1
 HEARTBEAT_PARTITIONS = 1
+FINDINGS_PARTITIONS = 1
 REPLICAS = 3
 MIN_IN_SYNC = 2
 
@@ -56,7 +58,7 @@ def provision(wiring: Wiring) -> None:
 def create_topics(
     kafka: KafkaConnection, record_types: Sequence[RecordType], *, partitions: int = RECORD_PARTITIONS
 ) -> None:
-    """Makes the topics of record types, of their quarantine and of heartbeats, each with up to 3 replicas."""
+    """Makes the topics of record types, their quarantine, findings and heartbeats, each with up to 3 replicas."""
     client = admin(kafka)
     try:
         brokers = len(client.list_topics(timeout=REQUEST_TIMEOUT_S).brokers)
@@ -70,6 +72,7 @@ def create_topics(
     wanted += [
         NewTopic(quarantine_topic(one.id), QUARANTINE_PARTITIONS, replicas, config=settings) for one in record_types
     ]
+    wanted.append(NewTopic(QUALITY_FINDINGS, FINDINGS_PARTITIONS, replicas, config=settings))
     wanted.append(NewTopic(SOURCE_HEARTBEATS, HEARTBEAT_PARTITIONS, replicas, config=dict(HEARTBEAT_TOPIC_SETTINGS)))
     _create(client, wanted)
 

@@ -4,7 +4,7 @@
 CREATE OR REPLACE VIEW {schema}.timeline AS
 SELECT subject, record_key, effective_from,
        least(effective_to, lead(effective_from) OVER (PARTITION BY subject, record_key ORDER BY effective_from)) AS effective_to,
-       change_kind = 1 AS ceased, event_id, change_kind, recorded_at, known_at, partition, position, under_investigation{body}
+       change_kind = 1 AS ceased, event_id, change_kind, recorded_at, known_at, partition, position, {under_investigation}{body}
 FROM (
   SELECT DISTINCT ON (subject, record_key, effective_from) *
   FROM {schema}.facts

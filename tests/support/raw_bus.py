@@ -172,7 +172,10 @@ class RawBus:
 
             def is_done():
                 assert time.monotonic() < deadline, "the materializer did not catch up"
-                done = connection.execute("SELECT coalesce(sum(next_position), 0) FROM yekbar.positions").fetchone()
+                done = connection.execute(
+                    "SELECT coalesce(sum(next_position), 0) FROM yekbar.positions WHERE view = %s",
+                    (self.record_type.id,),
+                ).fetchone()
                 return done == (wanted,)
 
             return Worker(self.parts(record_types)).run(is_done)
