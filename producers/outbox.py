@@ -167,11 +167,8 @@ class _Turn:
         rows = self._drain()
         if rows:
             self._held_back_since, self._held_back_poll_s = None, HELD_BACK_POLL_S
-            by_type: dict[str, list[OutboxRow]] = {}
-            for row in rows:
-                by_type.setdefault(row.record_type, []).append(row)
-            for name, some in by_type.items():
-                self._relay_rows(name, some)
+            for name in dict.fromkeys(row.record_type for row in rows):
+                self._relay_rows(name, [row for row in rows if row.record_type == name])
             self._cursor = rows[-1].place
         elif self._is_held_back():
             self._await_older_transactions()
@@ -181,14 +178,15 @@ class _Turn:
     def _drain(self) -> list[OutboxRow]:
         place = {"xid": str(self._cursor.xid), "number": self._cursor.number}
         found = self._reading.statement("outbox_drain.sql", {**place, "limit": CHANGES_TOGETHER_MAX})
-        return [OutboxRow(*row) for row in found.fetchall()]
+        return list(map(OutboxRow._make, found.fetchall()))
 
     def _relay_rows(self, name: str, rows: Sequence[OutboxRow]) -> None:
         source = self._source(name)
         if source is None:
             self._refuse([RefusedChange(row.place, "record_type", str(Reason.INVALID_FIELD), "") for row in rows])
             return
-        rows = [row for row in rows if row.place > source.promised_until]
+        if rows[0].place <= source.promised_until:
+            rows = [row for row in rows if row.place > source.promised_until]
         if not rows:
             return
         changes = source.reader.read(rows)

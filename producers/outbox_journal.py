@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.resources import files
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
@@ -47,22 +48,31 @@ class Outbox:
         self.connection = connection
         self.lock = threading.RLock()
         self.schema = schema
+        self._texts: dict[str, bytes] = {}
 
     def execute(self, query: str, parameters: Any = None) -> psycopg.Cursor[Any]:
         """Runs a query in which {schema} stands for the outbox's database schema."""
-        text = sql.SQL(query).format(schema=sql.Identifier(self.schema))
+        text = self._texts.get(query)
+        if text is None:
+            composed = sql.SQL(query).format(schema=sql.Identifier(self.schema))
+            text = self._texts[query] = composed.as_bytes(self.connection)
         return self.connection.execute(text, parameters, binary=True)
 
     def statement(self, name: str, parameters: Any) -> psycopg.Cursor[Any]:
         """Runs one of the room's SQL files."""
-        return self.execute(files("producers").joinpath("sql", name).read_text(encoding="utf-8"), parameters)
+        return self.execute(_statement(name), parameters)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """One durable step of one thread. Raises JournalError."""
+    def transaction(self, *, is_durable: bool = True) -> Iterator[None]:
+        """One step of one thread, in one round trip where nothing is fetched. Raises JournalError.
+
+        A step that need not be durable is done again, or learnt from the log, where the database forgets it.
+        """
         with self.lock:
             try:
-                with self.connection.transaction():
+                with self.connection.pipeline(), self.connection.transaction():
+                    if not is_durable:
+                        self.connection.execute("SET LOCAL synchronous_commit TO off")
                     yield
             except psycopg.Error as exc:
                 raise JournalError(
@@ -80,7 +90,7 @@ class OutboxJournal:
         self._source = ""
         self._topic_id: str | None = None
         self._next_sequence = FIRST_SEQUENCE
-        self._stretches: dict[int, tuple[Stretch, list[UUID]]] = {}
+        self._stretches: dict[int, tuple[Stretch, bytes]] = {}
         self._covered = Stretch(START, START)
 
     @property
@@ -155,33 +165,23 @@ class OutboxJournal:
     def promise(self, promise: Promise, kept: Kept = NOTHING_KEPT) -> None:
         """See Journal."""
         after = promise.first_sequence + len(promise.values)
-        since, until = self._covered
+        said = {
+            **self._place_of(promise.first_sequence, self._covered),
+            "keys": b"".join(promise.keys),
+            "lengths": list(map(len, promise.values)),
+            "contents": b"".join(promise.values),
+            "next_sequence": after,
+        }
         with self._outbox.transaction():
             self._forget(kept)
-            self._outbox.execute(
-                "INSERT INTO {schema}.promises VALUES (%s, %s, %s::text::xid8, %s, %s::text::xid8, %s, %s, %s, %s)",
-                (
-                    self._source,
-                    promise.first_sequence,
-                    str(since.xid),
-                    since.number,
-                    str(until.xid),
-                    until.number,
-                    b"".join(promise.keys),
-                    list(map(len, promise.values)),
-                    b"".join(promise.values),
-                ),
-            )
-            self._outbox.execute(
-                "UPDATE {schema}.sources SET next_sequence = %s WHERE source = %s", (after, self._source)
-            )
+            self._outbox.statement("outbox_promise.sql", said)
         self._next_sequence = after
         self._stretches[promise.first_sequence] = (self._covered, _event_ids(promise))
         self._drop(kept)
 
     def settle(self, kept: Kept) -> None:
         """See Journal."""
-        with self._outbox.transaction():
+        with self._outbox.transaction(is_durable=False):
             self._forget(kept)
         self._drop(kept)
 
@@ -204,20 +204,26 @@ class OutboxJournal:
     def _forget(self, kept: Kept) -> None:
         """Takes the changes whose events the broker has out of the outbox, with their promises."""
         for first in kept.first_sequences:
-            (since, until), event_ids = self._stretches[first]
-            self._outbox.execute(
-                "DELETE FROM {schema}.changes WHERE (xid, number) >= (%s::text::xid8, %s)"
-                " AND (xid, number) <= (%s::text::xid8, %s) AND event_id = ANY (%s) AND record_type = %s",
-                (str(since.xid), since.number, str(until.xid), until.number, event_ids, self._record_type),
-            )
-            self._outbox.execute(
-                "DELETE FROM {schema}.promises WHERE source = %s AND first_sequence = %s", (self._source, first)
-            )
+            stretch, event_ids = self._stretches[first]
+            said = {**self._place_of(first, stretch), "record_type": self._record_type, "event_ids": event_ids}
+            self._outbox.statement("outbox_forget.sql", said)
         if kept.positions:
             self._outbox.execute(
                 "UPDATE {schema}.sources SET positions = positions || %s::text::jsonb WHERE source = %s",
                 (json.dumps(kept.positions), self._source),
             )
+
+    def _place_of(self, first_sequence: int, stretch: Stretch) -> dict[str, Any]:
+        """A promise, by its source's sequence and where its changes are."""
+        since, until = stretch
+        return {
+            "source": self._source,
+            "first_sequence": first_sequence,
+            "since_xid": str(since.xid),
+            "since_number": since.number,
+            "until_xid": str(until.xid),
+            "until_number": until.number,
+        }
 
     def _drop(self, kept: Kept) -> None:
         for first in kept.first_sequences:
@@ -240,8 +246,14 @@ def channel(schema: str) -> str:
     return f"{schema}_changes"
 
 
-def _event_ids(promise: Promise) -> list[UUID]:
-    return [UUID(bytes=value[FRAME_BYTES : FRAME_BYTES + ID_BYTES]) for value in promise.values]
+@cache
+def _statement(name: str) -> str:
+    return files("producers").joinpath("sql", name).read_text(encoding="utf-8")
+
+
+def _event_ids(promise: Promise) -> bytes:
+    """The ids of a promise's events, one after the other."""
+    return b"".join(value[FRAME_BYTES : FRAME_BYTES + ID_BYTES] for value in promise.values)
 
 
 def _cut(joined: bytes, lengths: Sequence[int]) -> list[bytes]:
