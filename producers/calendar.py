@@ -9,8 +9,9 @@ _DAYS_BEFORE = -355_668 - 719_528  # to days since 1970-01-01
 
 
 def jalali_dates(text: pl.Expr) -> pl.Expr:
-    """The days that texts like 1403/05/12 or 1403-5-12 name; null where there is no such day."""
-    parts = text.str.extract_groups(r"^\s*(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})\s*$")
+    """The days that texts like 1403/05/12, 1403-5-12 or 14030512 name; null where there is no such day."""
+    parted = text.str.replace(r"^\s*(\d{4})(\d{2})(\d{2})\s*$", "$1/$2/$3")
+    parts = parted.str.extract_groups(r"^\s*(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})\s*$")
     year, month, day = (parts.struct.field(str(number)).cast(pl.Int32, strict=False) for number in (1, 2, 3))
     is_leap = (year % 33).is_in([1, 5, 9, 13, 17, 22, 26, 30])
     length = pl.when(month <= 6).then(31).when(month <= 11).then(30).when(is_leap).then(30).otherwise(29)

@@ -27,6 +27,7 @@ from registry.errors import CatalogueError, Mistake
 
 FILES = ("nation.yaml", "agencies.yaml")
 FOLDERS = ("records", "evidence", "procedures", "agreements")
+APART = "mappings"  # agencies' own, which may lie beside: nothing of them is read here
 
 
 def load_catalogue(folder: Path | None) -> Catalogue:
@@ -84,7 +85,7 @@ def _check_layout(files: Files) -> bool:
         files.mistake("", "the folder holds no catalogue; write 'nation.yaml' and 'agencies.yaml' in it")
     else:
         for name in [*folders, *(name for name in names if name.endswith((".yaml", ".yml", ".json")))]:
-            if name not in (*FILES, *FOLDERS):
+            if name not in (*FILES, *FOLDERS, APART):
                 files.mistake(name, f"has no place here; {meant(name, (*FILES, *FOLDERS))}")
         return True
     return False

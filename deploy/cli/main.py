@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "env": "Print the connection settings as shell exports.",
     "catalogue": "Check contracts and agreements, and put them into force.",
     "registry": "Serve the schema registry (Confluent REST API).",
+    "onboard": "Look at an agency's table, and propose its record type and mapping.",
     "publish": "Publish a file's rows as events of a record type.",
     "gateway": "Take changes of agencies over HTTP.",
     "relay": "Bring changes from an agency's outbox onto the bus.",

@@ -20,8 +20,9 @@ from producers.file_publishing import FileOutcome, LookingDesk, RefusedRow, Targ
 from producers.files import read_parts
 from producers.journal_file import SqliteJournal
 from producers.mapper import Mapper
-from producers.mapping import FieldMapping, read_mapping
+from producers.mapping import FieldMapping, FieldSource, parsed_mapping, read_yaml
 from producers.publisher import Publisher
+from producers.sync.mapping import SyncMapping
 from registry.contracts import RecordType
 
 SOME_REFUSED = 65  # EX_DATAERR of sysexits.h
@@ -64,7 +65,7 @@ def publish(
         wiring=wiring,
         record_type=wiring.record_type(record_type),
         source=source or f"{record_type}/file",
-        mapping=read_mapping(mapping) if mapping else FieldMapping(),
+        mapping=_mapping(mapping) if mapping else FieldMapping(),
         place=f"the mapping '{mapping}'" if mapping else "the mapping",
         files=files,
         encoding=encoding,
@@ -136,6 +137,21 @@ class _Run:
 def journal_path(source: str) -> Path:
     """Where the journal of a source is kept."""
     return data_folder() / "journals" / f"{quote(source, safe='')}.journal"
+
+
+def _mapping(path: Path) -> FieldMapping:
+    """The mapping that a file says; one that is for a sync says the same of a table's export: each row is created."""
+    document = read_yaml(path)
+    if not isinstance(document, dict) or not {"table", "query"} & document.keys():
+        return parsed_mapping(document, FieldMapping, place=str(path))
+    said = parsed_mapping(document, SyncMapping, place=str(path))
+    return FieldMapping(
+        record_type=said.record_type,
+        time_zone=said.time_zone,
+        fields={"change_kind": FieldSource(constant="created"), **said.fields},
+        ignore=said.ignore,
+        ignore_others=said.ignore_others,
+    )
 
 
 @contextmanager
