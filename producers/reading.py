@@ -19,7 +19,7 @@ _DIGITS = {
     for zero in (0x06F0, 0x0660)  # Persian, Arabic; other scripts do not occur in agencies' files
     for digit in range(10)
 }
-_TRUTHS = {"true": True, "false": False, "1": True, "0": False}
+_TRUTHS = {"true": True, "false": False, "t": True, "f": False, "1": True, "0": False}
 _ZONED = ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M%:z")
 _LOCAL = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
@@ -57,6 +57,8 @@ class Reader:
             return _whole(value, given, wanted)
         if wanted.is_float() and given.is_numeric():
             return value.cast(wanted, strict=False)
+        if given.is_integer() and (source.format is not None or source.calendar is Calendar.JALALI):
+            return self._from_text(value.cast(pl.String), wanted, source)  # 20240131 in a column of numbers
         return self._from_time(value, given, wanted)
 
     def _from_time(self, value: pl.Expr, given: pl.DataType, wanted: pl.DataType) -> pl.Expr | None:
@@ -117,6 +119,11 @@ class Reader:
             for time in (local, local + timedelta(hours=1))
         ]
         return pl.coalesce(zoned).dt.convert_time_zone("UTC").cast(INSTANT)
+
+
+def folded_digits(column: pl.Series) -> pl.Series:
+    """The texts with digits of any script as ASCII digits."""
+    return column.str.replace_many(_DIGITS)
 
 
 def _local(text: pl.Expr, form: str) -> pl.Expr:
