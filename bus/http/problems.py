@@ -12,6 +12,11 @@ PROBLEM_TYPE = "application/problem+json"
 FIELD_CHARS_MAX = 40
 Headers = tuple[tuple[bytes, bytes], ...]
 
+_ALWAYS: Headers = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
@@ -22,10 +27,22 @@ class Response:
     media_type: str = "application/json"
     headers: Headers = ()
 
+    def all_headers(self) -> Headers:
+        """The headers as they are sent."""
+        length = b"%d" % len(self.body)
+        return (
+            (b"content-type", self.media_type.encode()),
+            (b"content-length", length),
+            *_ALWAYS,
+            *self.headers,
+        )
+
 
 class Kind(StrEnum):
     """What went wrong; the last part of a problem's type."""
 
+    MALFORMED_HTTP = "malformed-http"
+    HEAD_TOO_LARGE = "head-too-large"
     MALFORMED_JSON = "malformed-json"
     INVALID_REQUEST = "invalid-request"
     INVALID_NATIONAL_ID = "invalid-national-id"
@@ -44,6 +61,8 @@ class Kind(StrEnum):
 
 
 _TOLD: Mapping[Kind, tuple[int, str]] = {
+    Kind.MALFORMED_HTTP: (400, "This is not HTTP."),
+    Kind.HEAD_TOO_LARGE: (431, "The head of the request is too large."),
     Kind.MALFORMED_JSON: (400, "The body is not JSON."),
     Kind.INVALID_REQUEST: (422, "The request has wrong fields."),
     Kind.INVALID_NATIONAL_ID: (422, "The national id is not valid."),

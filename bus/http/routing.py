@@ -3,9 +3,8 @@
 A plain function a route keeps the way of a request short; a framework's part of it costs more than the answer.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -18,11 +17,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_BYTES_MAX = 16 << 10  # a request names one person and three short texts
-BODY_TIMEOUT_S = 10
-_ALWAYS = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-)
 
 log = structlog.get_logger()
 
@@ -81,19 +75,12 @@ class Router:
             if route is None:
                 allowed = ", ".join(methods).encode()
                 raise Refused(Problem(kind=Kind.METHOD_NOT_ALLOWED, headers=((b"allow", allowed),)))
-            request = Request(
-                method=scope["method"],
-                path=scope["path"],
-                query=scope["query_string"],
-                headers=dict(scope["headers"]),
-                body=b"",
-                rest=rest,
-            )
-            if request.method == "POST":
+            body = b""
+            if scope["method"] == "POST":
                 if self._admit is not None:
-                    await self._admit(request)
-                request = replace(request, body=await _body(receive, self._body_bytes_max))
-            return await route(request)
+                    await self._admit(_request(scope, rest, body))
+                body = await _body(receive, self._body_bytes_max)
+            return await route(_request(scope, rest, body))
         except Refused as exc:
             return exc.problem.response()
         except Exception as exc:  # the outermost place: whatever it is, the caller gets no data, and we hear of it
@@ -113,37 +100,33 @@ class Router:
 
 async def send_response(response: Response, send: Send) -> None:
     """Writes a response to the wire."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": response.status,
-            "headers": [
-                (b"content-type", response.media_type.encode()),
-                (b"content-length", str(len(response.body)).encode()),
-                *_ALWAYS,
-                *response.headers,
-            ],
-        }
-    )
+    await send({"type": "http.response.start", "status": response.status, "headers": response.all_headers()})
     await send({"type": "http.response.body", "body": response.body})
 
 
+def _request(scope: Scope, rest: str, body: bytes) -> Request:
+    return Request(
+        method=scope["method"],
+        path=scope["path"],
+        query=scope["query_string"],
+        headers=dict(scope["headers"]),
+        body=body,
+        rest=rest,
+    )
+
+
 async def _body(receive: Receive, bytes_max: int) -> bytes:
-    """The whole body; one that is too large or too slow is refused before it is in memory."""
+    """The whole body; one that is too large is refused before it is in memory, and the server ends one too slow."""
     parts: list[bytes] = []
     size = 0
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Refused(Problem(kind=Kind.BODY_TOO_SLOW))
-                part = message.get("body", b"")
-                size += len(part)
-                if size > bytes_max:
-                    raise Refused(Problem(kind=Kind.BODY_TOO_LARGE, headers=((b"connection", b"close"),)))
-                if not message.get("more_body"):
-                    return b"".join([*parts, part])
-                parts.append(part)
-    except TimeoutError:
-        raise Refused(Problem(kind=Kind.BODY_TOO_SLOW, headers=((b"connection", b"close"),))) from None
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(Problem(kind=Kind.BODY_TOO_SLOW))
+        part = message.get("body", b"")
+        size += len(part)
+        if size > bytes_max:
+            raise Refused(Problem(kind=Kind.BODY_TOO_LARGE))
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)

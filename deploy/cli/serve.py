@@ -1,22 +1,16 @@
 """`yekbar serve`: the evidence API."""
 
-import multiprocessing
 from typing import Annotated
 
 import typer
-from granian import Granian
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
 
+from bus.http.server import serve as serve_http
 from deploy.cli.output import error_console
 from deploy.serving import token_settings
 from deploy.wiring import wire
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
-HEADER_TIMEOUT_MS = 10_000
-BACKLOG = 1_024
-CONNECTIONS_MAX = 8_192  # a worker's; an idle one costs a few kilobytes and must keep nobody out
 
 app = typer.Typer(add_completion=False)
 
@@ -33,18 +27,4 @@ def serve(
     """
     token_settings(wire())  # a wrong setting is told here, once, and not by every worker
     error_console().print(f"evidence API on http://{host}:{port}/ (Ctrl-C ends it)")
-    multiprocessing.set_start_method("spawn", force=True)  # a fork of a process that used Polars hangs
-    Granian(
-        "deploy.serving:evidence_app",
-        factory=True,
-        address=host,
-        port=port,
-        interface=Interfaces.ASGI,
-        workers=workers,
-        backlog=BACKLOG,
-        backpressure=CONNECTIONS_MAX,
-        websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
-        log_access=False,  # a log of addresses is a log of what people ask
-        respawn_failed_workers=True,
-    ).serve()
+    serve_http("deploy.serving:evidence_app", host=host, port=port, workers=workers)

@@ -20,14 +20,13 @@ from typing import Any
 import httpx2
 import psutil
 import psycopg
-from granian import Granian
-from granian.constants import Interfaces
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from evidence_load import Measured, load
 from evidence_nation import PROCEDURE, PSEUDONYMS, fill, nation, national_id
 
+from bus.http.server import serve
 from bus.http.settings import read_token_settings
 from bus.settings import Mode
 from consumers.evidence.app import EvidenceApp
@@ -49,18 +48,9 @@ def app() -> EvidenceApp:
     )
 
 
-def serve(port: int, workers: int) -> None:
+def run_server(port: int, workers: int) -> None:
     """Serves until it is ended."""
-    Granian(
-        "evidence:app",
-        factory=True,
-        port=port,
-        interface=Interfaces.ASGI,
-        workers=workers,
-        log_enabled=False,
-        websockets=False,
-        working_dir=Path(__file__).parent,
-    ).serve()
+    serve("evidence:app", host="127.0.0.1", port=port, workers=workers)
 
 
 def request_maker(token: str, persons: int, seed: int) -> Any:
@@ -150,7 +140,7 @@ def bench(database_url: str, folder: Path, postgres: int, options: argparse.Name
     port = free_port()
     os.environ[DATABASE_VARIABLE], os.environ[FOLDER_VARIABLE] = database_url, str(folder / "issuer")
     multiprocessing.set_start_method("spawn", force=True)
-    server = multiprocessing.Process(target=serve, args=(port, options.workers))
+    server = multiprocessing.Process(target=run_server, args=(port, options.workers))
     server.start()
     try:
         wait_for(f"http://127.0.0.1:{port}")

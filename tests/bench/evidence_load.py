@@ -28,8 +28,7 @@ class _Connection(asyncio.Protocol):
         self._received = b""
         self._sent_at = 0.0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # it is a stream's
         self.transport = transport
         self._send()
 

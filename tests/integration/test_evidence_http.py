@@ -10,9 +10,8 @@ from uuid import UUID, uuid4
 import httpx2
 import psycopg
 import pytest
-from granian.constants import Interfaces
-from granian.server.embed import Server
 
+from bus.http.server import listening, server
 from bus.http.settings import read_token_settings
 from bus.national_id import iran_check_digit
 from bus.settings import Mode
@@ -26,7 +25,6 @@ from consumers.evidence.models import Accesses, EvidenceAnswer, Problem, Procedu
 from consumers.evidence.watch import create_persons_asked
 from consumers.materializer.positions import create_positions
 from consumers.views import create_views
-from deploy.cli.serve import BACKLOG, CONNECTIONS_MAX
 from deploy.development_issuer import DevelopmentIssuer
 from deploy.local.process import free_port
 from registry.contracts import (
@@ -221,23 +219,8 @@ def serving(nation, database_url, folder):
         database_url=database_url,
     )
     port = free_port()
-    loop = asyncio.new_event_loop()
-    server = None
-
-    async def serve():
-        nonlocal server
-        server = Server(
-            app,
-            port=port,
-            interface=Interfaces.ASGI,
-            log_enabled=False,
-            websockets=False,
-            backlog=BACKLOG,
-            backpressure=CONNECTIONS_MAX,
-        )
-        await server.serve()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    door = server(app)
+    thread = threading.Thread(target=serve_until_told, args=(door, port))
     thread.start()
     caller = Caller(f"http://127.0.0.1:{port}", issuer)
     try:
@@ -245,9 +228,13 @@ def serving(nation, database_url, folder):
         yield caller
     finally:
         caller.http.close()
-        loop.call_soon_threadsafe(server.stop)
+        door.should_exit = True
         thread.join(20)
-        loop.close()
+
+
+def serve_until_told(door, port):
+    with listening("127.0.0.1", port) as taken:
+        door.run(sockets=[taken])
 
 
 def answers(caller):
