@@ -11,6 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error
 from bus.topics import (
+    AUDIT_AGREEMENTS,
     HEARTBEAT_TOPIC_SETTINGS,
     QUALITY_FINDINGS,
     RECORD_TOPIC_SETTINGS,
@@ -19,12 +20,14 @@ from bus.topics import (
     quarantine_topic,
     records_topic,
 )
+from consumers.accesses.contract import access_contract
 from consumers.accesses.record import create_accesses
 from consumers.agreements.store import create_agreements
 from consumers.evidence.watch import create_persons_asked
 from consumers.materializer.positions import create_positions
 from consumers.quality import create_findings
 from consumers.quarantine import create_quarantine
+from consumers.relay import create_relays
 from consumers.views import create_views
 from deploy.wiring import Wiring
 from registry.client import SchemaRegistry
@@ -34,6 +37,7 @@ from registry.contracts import RecordType
 RECORD_PARTITIONS = 4  # fixed when a topic is made: a person's events stay in one partition
 QUARANTINE_PARTITIONS = 1
 HEARTBEAT_PARTITIONS = 1
+AGREEMENTS_PARTITIONS = 1  # their order is that of all of them
 FINDINGS_PARTITIONS = 1
 REPLICAS = 3
 MIN_IN_SYNC = 2
@@ -41,7 +45,7 @@ MIN_IN_SYNC = 2
 
 def provision(wiring: Wiring) -> None:
     """Makes all that the catalogue's record types need. Raises BusError, RegistryError, psycopg.Error."""
-    record_types = list(wiring.catalogue.record_types.values())
+    record_types = [*wiring.catalogue.record_types.values(), access_contract()]
     create_topics(wiring.kafka, record_types)
     register_schemas(wiring.registry, record_types)
     with wiring.database() as connection:
@@ -51,6 +55,7 @@ def provision(wiring: Wiring) -> None:
         create_accesses(connection)
         create_agreements(connection)
         create_persons_asked(connection)
+        create_relays(connection)
         for record_type in record_types:
             create_views(connection, record_type)
 
@@ -73,6 +78,7 @@ def create_topics(
         NewTopic(quarantine_topic(one.id), QUARANTINE_PARTITIONS, replicas, config=settings) for one in record_types
     ]
     wanted.append(NewTopic(QUALITY_FINDINGS, FINDINGS_PARTITIONS, replicas, config=settings))
+    wanted.append(NewTopic(AUDIT_AGREEMENTS, AGREEMENTS_PARTITIONS, replicas, config=settings))
     wanted.append(NewTopic(SOURCE_HEARTBEATS, HEARTBEAT_PARTITIONS, replicas, config=dict(HEARTBEAT_TOPIC_SETTINGS)))
     _create(client, wanted)
 

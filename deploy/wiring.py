@@ -13,6 +13,7 @@ from bus.errors import SettingError
 from bus.kafka import KafkaConnection, kafka_connection
 from bus.settings import Settings, read_settings
 from bus.subject import Pseudonymizer
+from consumers.accesses.contract import access_contract
 from deploy.local.running import running_environment
 from registry.catalogue import load_catalogue
 from registry.client import ConfluentSchemaRegistry, SchemaRegistry
@@ -35,7 +36,7 @@ class Wiring:
 
     def record_type(self, name: str) -> RecordType:
         """The record type of a name that a person typed. Raises SettingError naming those there are."""
-        for record_type in self.catalogue.record_types.values():
+        for record_type in (*self.catalogue.record_types.values(), access_contract()):
             if record_type.id == name:
                 return record_type
         known = ", ".join(sorted(self.catalogue.record_types))

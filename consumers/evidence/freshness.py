@@ -2,7 +2,8 @@
 
 The materializer says, in the row of each partition, when it last stood at the end of the log; the oldest of these times
 is what an answer vouches for. It also counts what each source sent: a number below the highest sequence is an event
-that was lost on its way.
+that was lost on its way. A source that has a heartbeat says itself how far it has come: when all of that is there, the
+view holds everything that the source had sent until then; and when the heart stops, nobody knows what it would say.
 """
 
 from collections import deque
@@ -36,25 +37,36 @@ class Staleness(StrEnum):
     OLDER_THAN_PROMISED = "older-than-promised"
     OLDER_THAN_AGREED = "older-than-agreed"
     KNOWN_LATER = "not-yet-read-to-known-at"
+    SOURCE_SILENT = "source-silent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What is known of a view's sources: the events that are missing, and when one of them was heard last."""
+    """What is known of a view's sources: the events that are missing, and when one of them was heard last.
+
+    Of those with a heartbeat: everything that they had sent until `complete_until` is there, and the quietest of them
+    was heard at `quietest_at`.
+    """
 
     missing: int
     at: datetime | None
+    complete_until: datetime | None = None
+    quietest_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
-    """Everything that the bus had at `as_of` is in the evidence; None when nobody can say."""
+    """Everything that the bus had at `as_of`, and all that the sources had sent until `complete_until`, is in it.
+
+    None when nobody can say.
+    """
 
     as_of: datetime | None
     lag_s: float | None
     source_state: SourceState
     heard_at: datetime | None
     missing_events: int
+    complete_until: datetime | None = None
 
 
 _UNHEARD = Heard(missing=0, at=None)
@@ -89,6 +101,7 @@ class Clock:
             source_state=max((self._state(view) for view in views), key=_STATES.index),
             heard_at=min((one.at for one in heard if one.at is not None), default=None),
             missing_events=sum(one.missing for one in heard),
+            complete_until=_earliest([one.complete_until for one in heard], known_at),
         )
 
     def staleness(
@@ -109,6 +122,8 @@ class Clock:
                 return Staleness.OLDER_THAN_PROMISED
             elif age_max is not None and self.now - as_of > age_max:
                 return Staleness.OLDER_THAN_AGREED
+            elif self._has_silent_source(record_type):
+                return Staleness.SOURCE_SILENT
         return None
 
     def _state(self, record_type: RecordType) -> SourceState:
@@ -118,7 +133,12 @@ class Clock:
         if heard.at is None:
             return SourceState.UNKNOWN
         is_heard = self.now - heard.at <= HEARTBEATS_MISSED * record_type.heartbeat
-        return SourceState.LIVE if is_heard else SourceState.SILENT
+        return SourceState.LIVE if is_heard and not self._has_silent_source(record_type) else SourceState.SILENT
+
+    def _has_silent_source(self, record_type: RecordType) -> bool:
+        """Whether a source that has a heartbeat was not heard for several of them."""
+        at = self.heard.get(record_type.id, _UNHEARD).quietest_at
+        return at is not None and self.now - at > HEARTBEATS_MISSED * record_type.heartbeat
 
 
 class ClockReader:
@@ -131,13 +151,18 @@ class ClockReader:
     def clock(self, rows: Sequence[Row], now: datetime) -> Clock:
         """The clock that the query's rows say; a view with a partition that was never caught up has no time."""
         caught_up, heard = {}, {}
-        for name, at, was_caught_up, missing, heard_at in rows:
+        for name, at, was_caught_up, missing, heard_at, complete_until, quietest_at in rows:
             assert name is not None
             view = RecordTypeId(name.decode())
             if at is not None and was_caught_up == b"t":
                 caught_up[view] = _instant(at)
             lasting = self._lasting(view, int(missing or 0), now)
-            heard[view] = Heard(missing=lasting, at=None if heard_at is None else _instant(heard_at))
+            heard[view] = Heard(
+                missing=lasting,
+                at=_instant_or_none(heard_at),
+                complete_until=_instant_or_none(complete_until),
+                quietest_at=_instant_or_none(quietest_at),
+            )
         return Clock(caught_up=caught_up, heard=heard, now=now)
 
     def _lasting(self, view: RecordTypeId, missing: int, now: datetime) -> int:
@@ -147,6 +172,18 @@ class ClockReader:
         while (now - seen[0][0]).total_seconds() > GAP_WINDOW_S:
             seen.popleft()
         return min(count for _, count in seen)
+
+
+def _earliest(times: Sequence[datetime | None], known_at: datetime | None) -> datetime | None:
+    """The earliest of all times, and of an instant up to which alone was asked; None when one of them is not known."""
+    known = [time for time in times if time is not None]
+    if len(known) < len(times):
+        return None
+    return min(known) if known_at is None else min(*known, known_at)
+
+
+def _instant_or_none(microseconds: bytes | None) -> datetime | None:
+    return None if microseconds is None else _instant(microseconds)
 
 
 def _instant(microseconds: bytes) -> datetime:

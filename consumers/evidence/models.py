@@ -79,7 +79,7 @@ class Freshness(BaseModel):
     source_state: SourceState
     heard_at: AwareDatetime | None = Field(description="When a source of it was heard last.")
     complete_until: AwareDatetime | None = Field(
-        default=None, description="Everything that its sources had sent until then is in it."
+        description="Everything that its sources had sent until then is in it."
     )
     missing_events: int = Field(description="Events that the sources sent and that never came.")
 

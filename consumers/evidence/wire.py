@@ -46,7 +46,8 @@ class Vouched:
         if text is None:
             fresh = self._clock.freshness(views, known_at=known_at)
             said = {"lag_s": fresh.lag_s, "source_state": fresh.source_state, "missing_events": fresh.missing_events}
-            instants = f'"as_of":{_instant(fresh.as_of)},"heard_at":{_instant(fresh.heard_at)}'
+            instants = f'"as_of":{_instant(fresh.as_of)},"heard_at":{_instant(fresh.heard_at)},'
+            instants += f'"complete_until":{_instant(fresh.complete_until)}'
             text = self._texts[name, known_at] = f"{{{instants},{_json(said)[1:]},".encode()
         return text
 

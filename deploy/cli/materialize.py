@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from consumers.accesses.contract import access_contract
 from consumers.materializer.run import Assembly, Progress, materialize
 from consumers.materializer.worker import GROUP
 from deploy.cli.output import AsJson, error_console, print_json, progress
@@ -31,7 +32,7 @@ def command(
         kafka=wiring.kafka,
         database_url=wiring.settings.database_url,
         schema_registry_url=wiring.settings.schema_registry_url,
-        record_types=tuple(wiring.catalogue.record_types.values()),
+        record_types=(*wiring.catalogue.record_types.values(), access_contract()),
         group=GROUP,
     )
     stopped = threading.Event()

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from bus.http.server import serve as serve_http
+from deploy.bookkeeping import bookkeeping
 from deploy.cli.output import error_console
 from deploy.serving import token_settings
 from deploy.wiring import wire
@@ -21,10 +22,11 @@ def serve(
     port: Annotated[int, typer.Option(help="The port to listen on.")] = DEFAULT_PORT,
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
 ) -> None:
-    """Serve the evidence API until Ctrl-C.
+    """Serve the evidence API until Ctrl-C; every access goes to the log as well.
 
     Example: yekbar serve --port 8080, then open http://127.0.0.1:8080/
     """
     token_settings(wire())  # a wrong setting is told here, once, and not by every worker
     error_console().print(f"evidence API on http://{host}:{port}/ (Ctrl-C ends it)")
-    serve_http("deploy.serving:evidence_app", host=host, port=port, workers=workers)
+    with bookkeeping():
+        serve_http("deploy.serving:evidence_app", host=host, port=port, workers=workers)

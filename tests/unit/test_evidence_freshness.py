@@ -87,7 +87,7 @@ def test_how_old_a_view_may_be(age_s, age_max_s, known_at, expected):
 
 def missing(reader, count, at):
     seconds = str(int(at.timestamp() * 1e6)).encode()
-    clock = reader.clock([(b"a.one", seconds, b"t", str(count).encode(), seconds)], at)
+    clock = reader.clock([(b"a.one", seconds, b"t", str(count).encode(), seconds, None, None)], at)
     return clock.freshness([ONE]).missing_events
 
 
@@ -102,6 +102,6 @@ def test_what_is_under_way_is_not_missing_and_what_stays_away_is():
 
 
 def test_a_view_with_a_partition_that_was_never_caught_up_is_never_caught_up():
-    clock = ClockReader().clock([(b"a.one", b"1", b"f", None, None)], NOW)
+    clock = ClockReader().clock([(b"a.one", b"1", b"f", None, None, None, None)], NOW)
 
     assert clock.staleness([ONE], age_max=None, known_at=None) is Staleness.NEVER_CAUGHT_UP
