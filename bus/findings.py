@@ -42,6 +42,11 @@ class FindingState(StrEnum):
     SETTLED = "settled"
 
 
+def finding_state(*, undone_at: datetime | None, settled_at: datetime | None) -> FindingState:
+    """How a finding stands; one that is undone and settled is undone."""
+    return FindingState.UNDONE if undone_at else FindingState.SETTLED if settled_at else FindingState.OPEN
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundEvent:
     """One finding as it stands: a rule, and where the log has the event that breaks it."""

@@ -55,6 +55,7 @@ OTHER_VARIABLES = frozenset(
         "YEKBAR_TOKEN",
         "YEKBAR_EVIDENCE_URL",
         "YEKBAR_FAILPOINTS",
+        "YEKBAR_TRACE",
     }
 )
 

@@ -15,6 +15,7 @@ import polars as pl
 from psycopg import Connection, errors, sql
 from psycopg.rows import class_row
 
+from bus.findings import FindingState, finding_state
 from consumers.errors import NotFoundError
 from consumers.views import DDL_LOCK, statement
 from registry.contracts import RecordType, Severity
@@ -55,6 +56,11 @@ class Finding:
     undone_at: datetime | None
     settled_at: datetime | None
     is_open: bool
+
+    @property
+    def state(self) -> FindingState:
+        """Whether it is open, and if not, why."""
+        return finding_state(undone_at=self.undone_at, settled_at=self.settled_at)
 
 
 def create_findings(connection: Connection[Any]) -> None:

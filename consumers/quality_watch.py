@@ -18,7 +18,7 @@ from psycopg.rows import namedtuple_row
 
 from bus.errors import BusError, TransientError
 from bus.failpoints import failpoint
-from bus.findings import FINDING_SCHEMA, FindingState, FoundEvent, encode_finding
+from bus.findings import FINDING_SCHEMA, FoundEvent, encode_finding, finding_state
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, producer
 from bus.topics import QUALITY_FINDINGS, event_subject_name
 from consumers.quality_across import Across
@@ -120,7 +120,7 @@ def _announce(connection: Connection[Any], sender: Producer, rows: Sequence[Any]
 
 
 def _as_event(row: Any) -> FoundEvent:
-    state = FindingState.UNDONE if row.undone_at else FindingState.SETTLED if row.settled_at else FindingState.OPEN
+    state = finding_state(undone_at=row.undone_at, settled_at=row.settled_at)
     facts = {name: getattr(row, name) for name in FoundEvent.__slots__ if name != "state"}
     return FoundEvent(**facts, state=state)
 

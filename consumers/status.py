@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from consumers.evidence.decision import Agreements, Denial, Denied, Question, decide
 from consumers.evidence.freshness import Clock, Staleness
@@ -104,13 +105,14 @@ class ProcedureStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgencyStatus:
-    """An agency on both sides: its record types that have events, and its procedures that are document-free."""
+    """An agency on both sides: its record types that have events and what is doubted of them, and its procedures."""
 
     agency: AgencyId
     record_types: int
     record_types_with_events: int
     procedures: int
     document_free: int
+    open_findings: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +151,10 @@ def procedure_statuses(
 
 
 def agency_statuses(
-    catalogue: Catalogue, views: Sequence[ViewStatus], procedures: Sequence[ProcedureStatus]
+    catalogue: Catalogue,
+    views: Sequence[ViewStatus],
+    procedures: Sequence[ProcedureStatus],
+    open_findings: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[AgencyStatus, ...]:
     """Each agency with what it provides and what it offers."""
     return tuple(
@@ -159,6 +164,7 @@ def agency_statuses(
             record_types_with_events=sum(one.agency == agency and one.rows > 0 for one in views),
             procedures=sum(one.agency == agency for one in procedures),
             document_free=sum(one.agency == agency and one.is_document_free for one in procedures),
+            open_findings=open_findings.get(agency, 0),
         )
         for agency in catalogue.agencies
     )

@@ -1,5 +1,6 @@
 """Reads how things stand: from the views' tables, and the ends of the log from Kafka."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -43,6 +44,9 @@ def read_status(connection: Connection[Any], ends: Ends | None, catalogue: Catal
             sources = tuple(cursor.execute(statement("status_sources.sql")))
         with connection.cursor(row_factory=class_row(QuarantineStatus)) as cursor:
             quarantine = tuple(cursor.execute(statement("status_quarantine.sql")))
+        open_findings: Counter[str] = Counter()
+        for agency, _, _, count in connection.execute(statement("status_findings.sql")):
+            open_findings[agency] += count
     except psycopg.errors.UndefinedTable as exc:
         raise NotFoundError(
             "the database has no views of this catalogue", remedy="make them with 'yekbar catalogue apply'"
@@ -54,7 +58,7 @@ def read_status(connection: Connection[Any], ends: Ends | None, catalogue: Catal
         sources=sources,
         quarantine=quarantine,
         procedures=procedures,
-        agencies=agency_statuses(catalogue, views, procedures),
+        agencies=agency_statuses(catalogue, views, procedures, open_findings),
     )
 
 

@@ -1,12 +1,14 @@
-"""Runs workers as processes of one consumer group, and says how far they are.
+"""Runs workers as processes of one consumer group, watches over what their rules find, and says how far they are.
 
 Processes, for one Python process uses one core; spawned, for Polars' threads do not survive a fork.
 """
 
 import multiprocessing
 import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
@@ -21,7 +23,8 @@ from bus.telemetry import configure_logging
 from bus.topics import records_topic
 from consumers.errors import ConsumerError
 from consumers.materializer.reading import PartitionId, log_ends
-from consumers.materializer.worker import Parts, Worker
+from consumers.materializer.worker import MENDED_BY_WAITING, Parts, Worker
+from consumers.quality_watch import QualityWatch
 from registry.client import ConfluentSchemaRegistry
 from registry.contracts import RecordType
 
@@ -40,6 +43,7 @@ class Assembly:
     schema_registry_url: str
     record_types: tuple[RecordType, ...]
     group: str
+    is_traced: bool = False
 
     def parts(self) -> Parts:
         """The parts, made in the process that uses them."""
@@ -49,6 +53,16 @@ class Assembly:
             registry=ConfluentSchemaRegistry(self.schema_registry_url),
             record_types=self.record_types,
             group=self.group,
+            is_traced=self.is_traced,
+        )
+
+    def watch(self) -> QualityWatch:
+        """The watch over what rules find."""
+        return QualityWatch(
+            kafka=self.kafka,
+            database_url=self.database_url,
+            registry=ConfluentSchemaRegistry(self.schema_registry_url),
+            record_types=self.record_types,
         )
 
 
@@ -98,7 +112,9 @@ def materialize(
 ) -> Progress:
     """Runs workers until told to stop or, where asked, until the views hold all that the log held at some moment.
 
-    Raises ConsumerError when a worker ends by itself: its own message is in its log.
+    `on_progress` hears nothing while the database or the broker is away, which the workers wait for. In the end, where
+    all is read, what rules across registers find is found too. Raises ConsumerError when a worker ends by itself: its
+    own message is in its log.
     """
     meter = ProgressMeter(assembly.kafka, assembly.database_url, assembly.record_types)
     context = multiprocessing.get_context("spawn")
@@ -110,19 +126,41 @@ def materialize(
     for process in processes:
         process.start()
     try:
-        while not is_stopped():
-            progress = meter.read()
-            on_progress(progress)
-            if until_caught_up and progress.lag == 0:
-                break
-            _expect_alive(processes)
-            time.sleep(WATCH_EVERY_S)
+        with _watching(assembly.watch()):
+            while not is_stopped():
+                progress = _read(meter)
+                if progress is not None:
+                    on_progress(progress)
+                    if until_caught_up and progress.lag == 0:
+                        break
+                _expect_alive(processes)
+                time.sleep(WATCH_EVERY_S)
     finally:
         stop.set()
         for process in processes:
             process.join(STOP_TIMEOUT_S)
             process.kill()
+    if until_caught_up:
+        assembly.watch().catch_up()
     return meter.read()
+
+
+def _read(meter: ProgressMeter) -> Progress | None:
+    with suppress(*MENDED_BY_WAITING):
+        return meter.read()
+    return None
+
+
+@contextmanager
+def _watching(watch: QualityWatch) -> Iterator[None]:
+    must_stop = threading.Event()
+    thread = threading.Thread(target=watch.run, args=(must_stop,), name="quality-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        must_stop.set()
+        thread.join(STOP_TIMEOUT_S)
 
 
 def _expect_alive(processes: Sequence[BaseProcess]) -> None:

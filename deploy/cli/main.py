@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "evidence": "Ask for the evidence that a procedure requires.",
     "agreement": "Propose, accept, suspend, resume or revoke agreements, and list them.",
     "audit": "Replay the log, compare it with the views, list accesses.",
+    "quality": "List what quality rules found, by agency and rule, and what is open still.",
     "quarantine": "List, show, redrive or discard events that could not be applied.",
     "token": "Issue a development token for an agency.",
     "demo": "Show the whole way with nine agencies of a small nation.",

@@ -77,7 +77,7 @@ def _print(found: Status) -> None:
         "Views",
         ["record type", "rows", "read", "log", "lag", "complete as of"],
         (
-            [one.view, one.rows, one.position, one.end_of_log, one.lag_events, _ago(one.as_of, found.at)]
+            [one.view, one.rows, one.position, one.end_of_log, one.lag_events, ago(one.as_of, found.at)]
             for one in found.views
         ),
     )
@@ -86,7 +86,7 @@ def _print(found: Status) -> None:
             "Sources",
             ["record type", "source", "sent", "received", "missing", "last change"],
             (
-                [one.view, one.source, one.highest_sequence, one.received, one.missing, _ago(one.recorded_at, found.at)]
+                [one.view, one.source, one.highest_sequence, one.received, one.missing, ago(one.recorded_at, found.at)]
                 for one in found.sources
             ),
         )
@@ -96,7 +96,7 @@ def _print(found: Status) -> None:
         )
     print_table(
         "Agencies",
-        ["agency", "record types", "with events", "services", "document-free"],
+        ["agency", "record types", "with events", "services", "document-free", "open findings"],
         ([*asdict(one).values()] for one in found.agencies),
     )
     print_table(
@@ -114,7 +114,8 @@ def _said(missing: Iterable[Missing]) -> str | None:
     return "\n".join(f"{reason}: {', '.join(names)}" for reason, names in by_reason.items()) or None
 
 
-def _ago(at: datetime | None, now: datetime) -> str | None:
+def ago(at: datetime | None, now: datetime) -> str | None:
+    """How long ago something was, in its largest unit."""
     if at is None:
         return None
     seconds = max(int((now - at).total_seconds()), 0)

@@ -233,7 +233,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_what_is_open_in_the_end_is_what_holds_of_unknown_persons_whatever_came_between(registers, monkeypatch, steps):
     monkeypatch.setattr(quality_across, "STRETCH_EVENTS", 3)

@@ -10,6 +10,7 @@ from bus.kafka import admin, kafka_connection, producer
 from bus.topics import records_topic
 from consumers.errors import NotFoundError
 from consumers.materializer.positions import create_positions
+from consumers.quality import create_findings
 from consumers.quarantine import create_quarantine
 from consumers.status_reading import read_ends, read_status
 from consumers.views import create_views
@@ -50,6 +51,13 @@ def test_a_view_is_told_against_the_end_of_its_log_with_what_its_sources_sent_an
         create_positions(connection)
         create_quarantine(connection)
         create_views(connection, record_type)
+        create_findings(connection)
+        connection.execute(
+            "INSERT INTO quality.findings (agency, record_type, rule, field, subject, event_id, partition, position,"
+            " known_at, undone_at) SELECT %s, %s, 'rule', 'field', gen_random_uuid(), gen_random_uuid(), 0, n, now(),"
+            " CASE WHEN n > 2 THEN now() END FROM generate_series(1, 5) AS n",
+            (record_type.agency, view),
+        )
         connection.execute(
             "INSERT INTO yekbar.positions (view, partition, topic, topic_id, generation, next_position, caught_up_at)"
             " VALUES (%(view)s, 0, 't', 'i', 1, 1, %(now)s), (%(view)s, 1, 't', 'i', 1, 1, NULL)",
@@ -72,6 +80,7 @@ def test_a_view_is_told_against_the_end_of_its_log_with_what_its_sources_sent_an
     assert (told.rows, told.position, told.end_of_log, told.lag_events, told.as_of) == (0, 2, 3, 1, None)
     assert [(one.source, one.highest_sequence, one.received, one.missing) for one in found.sources] == [("s", 4, 3, 1)]
     assert [(one.reason, one.waiting) for one in found.quarantine] == [("truncated", 1)]
+    assert [one.open_findings for one in found.agencies] == [2]
 
 
 def test_without_kafka_the_views_are_told_all_the_same(catalogue, database_url):
@@ -82,6 +91,7 @@ def test_without_kafka_the_views_are_told_all_the_same(catalogue, database_url):
         create_positions(connection)
         create_quarantine(connection)
         create_views(connection, record_type)
+        create_findings(connection)
         ends = read_ends(away, catalogue)
         found = read_status(connection, ends, catalogue, NOW)
 
