@@ -20,6 +20,7 @@ _DIGITS = {
     for digit in range(10)
 }
 _TRUTHS = {"true": True, "false": False, "t": True, "f": False, "1": True, "0": False}
+_SHORT_ZONE = r"(\d\d:\d\d(?::\d\d(?:\.\d+)?)?[+-]\d\d):?(\d\d)?$"  # as PostgreSQL exports: +00, and +0330
 _ZONED = ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M%:z")
 _LOCAL = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
@@ -106,6 +107,7 @@ class Reader:
                 return text.str.to_datetime(source.format, time_unit="us", strict=False).cast(INSTANT)
             return self._in_zone(_local(text, source.format))
         written = text.str.replace(" ", "T", literal=True).str.replace(r"[zZ]$", "+00:00")
+        written = written.str.replace(_SHORT_ZONE, "$1:${2}00").str.replace(r"([+-]\d\d:\d\d)00$", "$1")
         zoned = [written.str.to_datetime(one, time_unit="us", strict=False).cast(INSTANT) for one in _ZONED]
         return pl.coalesce(*zoned, *(self._in_zone(_local(written, one)) for one in _LOCAL))
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from bus.national_id import SCHEMES, NationalIdError, canonical_national_id
-from producers.onboarding.days import Written, days_as, is_placeholder, written_days
+from producers.onboarding.days import READABLE_SHARE_MIN, Written, days_as, is_placeholder, written_days
 from producers.onboarding.sample import Column, Kind, Sample, is_zoned, kind_of
 from producers.onboarding.words import NAMES, hints
 
@@ -20,6 +20,7 @@ IDS_LOOKED_AT_MAX = 2_000
 IDS_MIN = 5  # fewer could all pass the check by chance
 ID_SHARE_MIN = 0.8  # of random numbers one in ten passes
 _SHORT_SHARE_MIN = 0.8
+_TIME = r"^\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +90,17 @@ def _profile(values: pl.Series, column: Column, scheme: str) -> Profile:
     given = values.drop_nulls()
     written = written_days(values) if kind in (Kind.TEXT, Kind.WHOLE) else None
     ids = _ids(given, kind, scheme)
+    times = _times_in_text(given) if kind is Kind.TEXT else None
     if written is not None and ids.share < ID_SHARE_MIN:
         kind = Kind.DAY
+    elif times is not None:
+        kind = Kind.TIME
     low, high = _bounds(given, kind, written)
     is_text = given.dtype == pl.String
     return Profile(
         column=column,
         kind=kind,
-        is_zoned=is_zoned(values.dtype),
+        is_zoned=is_zoned(values.dtype) if times is None else times,
         is_small=values.dtype in (pl.Int8, pl.Int16, pl.Int32),
         written=written if kind is Kind.DAY else None,
         rows=len(values),
@@ -138,6 +142,13 @@ def is_national_id(text: str, scheme: str) -> bool:
     except NationalIdError:
         return False
     return True
+
+
+def _times_in_text(given: pl.Series) -> bool | None:
+    """Whether texts that are times of a day all have a zone; None when they are no such times."""
+    if given.is_empty() or given.str.contains(_TIME).mean() < READABLE_SHARE_MIN:  # type: ignore[operator]
+        return None
+    return bool(given.str.contains(r"([zZ]|[+-]\d\d(:?\d\d)?)\s*$").all())
 
 
 def _codes(given: pl.Series) -> tuple[Any, ...]:
