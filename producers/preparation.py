@@ -19,6 +19,7 @@ from producers.columns import Draft
 from producers.content_ids import ContentIds
 from producers.desk import ROW, Checked, Desk
 from producers.encoding import Encoder
+from producers.handful import Handful
 from producers.subjects import Subjects
 from producers.validation import Validator, refused
 from registry.contracts import RecordType
@@ -72,6 +73,7 @@ class Preparation:
         self._subjects = Subjects(pseudonymizer, record_type=record_type.id)
         self._desk = Desk(record_type, self._subjects)
         self._validator = Validator(record_type)
+        self._handful = Handful(self._desk, self._validator, self._subjects)
         self._content_ids = ContentIds(record_type, source=source)
         self._new_id = EventIdMaker()
         self._content_bytes_max = VALUE_BYTES_MAX - STAMP_BYTES_MAX - len(source.encode())
@@ -131,7 +133,8 @@ class Preparation:
 
     def rows(self, frame: pl.DataFrame, *, now: datetime) -> tuple[Batch, pl.DataFrame]:
         """The good rows of a frame encoded, and the refused ones. Raises RefusedError for a column that is at fault."""
-        checked = self._desk.check(frame, now=now)
+        desk = self._handful if self._handful.takes(frame) else self._desk
+        checked = desk.check(frame, now=now)
         contents = self.encoder.contents(checked.events)
         is_small = pc.less_equal(pc.binary_length(contents), self._content_bytes_max)
         if not pc.all(is_small).as_py():

@@ -13,6 +13,7 @@ from bus.reasons import Reason
 from bus.subject import Pseudonymizer
 from producers.change import Change
 from producers.desk import GIVEN, Desk
+from producers.handful import Handful
 from producers.subjects import HANDFUL, Subjects
 from producers.validation import Validator
 from registry.contracts import QualityRule, RecordType, Severity
@@ -280,6 +281,28 @@ def test_the_desk_in_columns_refuses_what_the_desk_for_one_change_refuses(some):
 
     assert [refused.get(row) for row in range(len(some))] == [refusal_of(change) for change in some]
     assert events["row"].to_list() == [row for row in range(len(some)) if row not in refused]
+
+
+@given(st.lists(changes(), min_size=1, max_size=8))
+@settings(max_examples=100, deadline=None)
+def test_a_handful_checked_one_by_one_comes_out_as_in_columns(some):
+    desk = Desk(DEED, subjects())
+    handful = Handful(desk, Validator(DEED), subjects())
+    frame = frame_of(some)
+
+    assert handful.takes(frame)
+    one_by_one, columns = handful.check(frame, now=NOW), desk.check(frame, now=NOW)
+
+    assert one_by_one.events.equals(columns.events.select(one_by_one.events.columns))
+    assert one_by_one.refused.equals(columns.refused)
+
+
+@pytest.mark.parametrize("far", [-(2**62), 2**62])
+def test_a_time_that_python_has_no_word_for_is_refused_in_columns(far):
+    times = pl.Series("effective_to", [far]).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    frame = frame_of([CHANGE]).with_columns(times)
+
+    assert not Handful(Desk(DEED, subjects()), Validator(DEED), subjects()).takes(frame)
 
 
 @given(st.lists(changes(), min_size=1, max_size=8))
