@@ -1,6 +1,6 @@
 """The catalogue: a nation's folder of contracts, evidence types, procedures and agreements, read as a whole.
 
-    nation.yaml                                  title, national id scheme
+    nation.yaml                                  title, national id scheme, where mandates are
     agencies.yaml                                agencies by id
     records/<agency>/<record type>.yaml, .avsc   the contract and the Avro schema of its body
     evidence/<id>.yaml                           views, claims, and when they prove something
@@ -18,11 +18,11 @@ from registry.catalogue_checks import (
     checked_evidence_type,
     checked_record_type,
 )
-from registry.catalogue_entry import meant
+from registry.catalogue_entry import Entry, meant
 from registry.catalogue_files import Files
 from registry.catalogue_records import read_agencies, read_record_types
 from registry.catalogue_rights import read_agreements, read_evidence_types, read_procedures
-from registry.contracts import NATIONAL_ID_SCHEMES, Catalogue
+from registry.contracts import NATIONAL_ID_SCHEMES, Catalogue, RecordTypeId
 from registry.errors import CatalogueError, Mistake
 
 FILES = ("nation.yaml", "agencies.yaml")
@@ -52,7 +52,7 @@ def _read(files: Files) -> Catalogue:
         return Catalogue(
             national_id_scheme="", agencies={}, record_types={}, evidence_types={}, procedures={}, agreements={}
         )
-    nation = files.tree("nation.yaml").members("title", "national_id_scheme")
+    nation = files.tree("nation.yaml").members("title", "national_id_scheme", also=("mandates",))
     scheme = nation["national_id_scheme"].name()
     if scheme and scheme not in NATIONAL_ID_SCHEMES:
         nation["national_id_scheme"].mistake(f"'{scheme}' is unknown; {meant(scheme, NATIONAL_ID_SCHEMES)}")
@@ -65,6 +65,7 @@ def _read(files: Files) -> Catalogue:
         agreements=read_agreements(files),
     )
     check_references(draft)
+    mandates = _mandates(nation["mandates"], draft)
     return Catalogue(
         title=nation["title"].labels(),
         national_id_scheme=scheme,
@@ -73,7 +74,28 @@ def _read(files: Files) -> Catalogue:
         evidence_types={name: checked_evidence_type(draft, read) for name, read in draft.evidence_types.items()},
         procedures={name: read.value for name, read in draft.procedures.items()},
         agreements={name: read.value for name, read in draft.agreements.items()},
+        mandates=mandates,
     )
+
+
+def _mandates(entry: Entry, draft: Draft) -> RecordTypeId | None:
+    """The record type by which one person acts for another, where there is one."""
+    if entry.is_absent:
+        return None
+    name = RecordTypeId(entry.text())
+    read = draft.record_types.get(name)
+    if read is None:
+        entry.mistake(f"'{name}' is unknown; {meant(name, draft.record_types)}")
+        return None
+    fields = {field["name"]: field["type"] for field in read.value.body.get("fields", ())}
+    roles = fields.get("role")
+    is_fit = isinstance(roles, dict) and set(roles.get("symbols", ())) == {"represented", "representative"}
+    if not is_fit or fields.get("procedure") != ["null", "string"] or read.value.record_key_field is None:
+        entry.mistake(
+            f"'{name}' cannot say who acts for whom; give it a record key, the enum 'role' of represented and"
+            " representative, and the string 'procedure', which may be null"
+        )
+    return name
 
 
 def _check_layout(files: Files) -> bool:

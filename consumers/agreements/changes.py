@@ -107,7 +107,7 @@ def _check_terms(catalogue: Catalogue, rights: Rights, terms: Agreement, agency:
     asked = {name for one in procedure.requirements for names in one.evidence_lists for name in names}
     if terms.evidence_type not in asked:
         raise AgreementError(f"'{procedure.id}' does not require '{evidence_type.id}'")
-    if terms.valid_from > terms.valid_until or terms.persons_per_hour < 1:
+    if terms.valid_from >= terms.valid_until or min(terms.persons_per_hour, terms.persons_per_call) < 1:
         raise AgreementError(
             "the agreement would never permit anything", remedy="look at its days and persons per hour"
         )

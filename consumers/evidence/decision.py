@@ -121,7 +121,7 @@ def _objection(
     if standing is Standing.REVOKED:
         return Denial.REVOKED
     today = question.now.astimezone(UTC).date()
-    if today > agreement.valid_until:
+    if today >= agreement.valid_until:
         return Denial.EXPIRED
     if today < agreement.valid_from:
         return Denial.NOT_YET_VALID

@@ -11,9 +11,11 @@ from pydantic import ValidationError
 
 from bus.errors import SettingError
 from consumers.agreements.changes import AgreementError, ChangeKind, Rights, fold
+from consumers.agreements.flow import replayed_changes
 from consumers.agreements.store import TERMS, make, new_change, read_changes
+from consumers.audit.log import Log
 from consumers.evidence.decision import Standing
-from deploy.cli.output import AsJson, console, print_rows
+from deploy.cli.output import AsJson, console, error_console, print_rows
 from deploy.wiring import Wiring, wire
 from registry.contracts import Agreement, AgreementId
 
@@ -26,7 +28,7 @@ Reason = Annotated[str | None, typer.Option(help="Why; both sides can read it.")
 
 @app.callback()
 def agreement() -> None:
-    """Propose, accept, suspend, resume or revoke agreements, and list them.
+    """Propose, accept, suspend, resume or revoke agreements, list them, and replay their changes from the log.
 
     Example: yekbar agreement suspend housing-loan.tax-clearance --as tax-administration --reason "under review"
     """
@@ -109,6 +111,35 @@ def list_command(
     print_rows(rows, title="agreements", as_json=as_json)
 
 
+@app.command()
+def replay(as_json: AsJson = False) -> None:
+    """Replay every change from the log alone, and compare what it comes to; exit 1 when it is not what counts now.
+
+    Example: yekbar agreement replay
+    """
+    wiring = wire()
+    with wiring.database() as connection:
+        counts = fold(wiring.catalogue, read_changes(connection))
+    with Log(wiring.kafka) as log:
+        changes = replayed_changes(log)
+    replayed = fold(wiring.catalogue, changes)
+    differing = sorted(
+        name
+        for name in {*counts.agreements, *replayed.agreements}
+        if (counts.agreements.get(name), counts.standing(name))
+        != (replayed.agreements.get(name), replayed.standing(name))
+    )
+    rows = [
+        {"at": one.at, "agreement": one.agreement, "change": one.kind, "by": one.agency, "reason": one.reason}
+        for one in changes
+    ]
+    print_rows(rows, title="changes in the log", as_json=as_json)
+    for name in differing:
+        error_console().print(f"{name}: the log does not say what counts now")
+    if differing:
+        raise typer.Exit(1)
+
+
 def _change(name: str, kind: ChangeKind, agency: str, reason: str | None, *, terms: Agreement | None = None) -> None:
     wiring = wire()
     _check_agency(wiring, agency)
@@ -133,7 +164,7 @@ def _standing(rights: Rights, one: Agreement) -> str:
     ]
     if standing is Standing.IN_FORCE and lacking:
         return ", ".join(dict.fromkeys(lacking))
-    if standing is Standing.IN_FORCE and one.valid_until < date.today():  # noqa: DTZ011 - a hint for a person
+    if standing is Standing.IN_FORCE and one.valid_until <= date.today():  # noqa: DTZ011 - a hint for a person
         return "expired"
     return standing.value
 

@@ -24,6 +24,7 @@ from consumers.audit.replay import replay as rebuild
 from consumers.audit.verify import Verified, shared_sources
 from consumers.audit.verify import verify as examine
 from consumers.materializer.check import Checker
+from deploy.cli.access_check import check as check_accesses
 from deploy.cli.audit_tables import (
     show_accesses,
     show_compared,
@@ -169,6 +170,9 @@ def accesses(
         str | None, typer.Argument(metavar="[NATIONAL_ID]", help="Only about this person; - reads it from stdin.")
     ] = None,
     since: Annotated[datetime | None, typer.Option(parser=instant, metavar="TIME", help="Only since then.")] = None,
+    is_checked: Annotated[
+        bool, typer.Option("--check", help="Compare the table of all accesses with their topic; exit 1 if they differ.")
+    ] = False,
     limit: Limit = LISTED_MAX,
     as_json: AsJson = False,
 ) -> None:
@@ -177,6 +181,9 @@ def accesses(
     Example: yekbar audit accesses - --since 2026-03-21
     """
     wiring = wire()
+    if is_checked:
+        check_accesses(wiring, limit=limit, as_json=as_json)
+        return
     subject = None if national_id is None else _subject(wiring, national_id)
     with wiring.database() as connection:
         found = list_accesses(connection, subject=subject, since=since, limit=limit)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from bus.envelope import ChangeKind
-from consumers.accesses.record import Access
+from consumers.accesses.record import RecordedAccess
 from consumers.audit.diff import Compared
 from consumers.audit.findings import Finding
 from consumers.audit.folding import DUPLICATE
@@ -103,9 +103,9 @@ def show_verified(done: Sequence[Verified], shared: Sequence[Finding]) -> None:
     )
 
 
-def show_accesses(found: Sequence[Access]) -> None:
+def show_accesses(found: Sequence[RecordedAccess]) -> None:
     """Who asked, on which ground, and what left."""
-    columns = ["at", "requester", "procedure", "case", "user", "legal basis", "decision", "what left"]
+    columns = ["at", "requester", "procedure", "case", "user", "legal basis", "decision", "what left", "answer"]
     rows = [
         (
             _time(one.at),
@@ -116,6 +116,7 @@ def show_accesses(found: Sequence[Access]) -> None:
             one.legal_basis,
             f"{one.decision}: {one.reason}" if one.reason else one.decision,
             _left(one.evidence),
+            one.delivery.value,
         )
         for one in found
     ]

@@ -170,7 +170,7 @@ def test_the_shipped_profile_has_what_the_programme_needs():
     catalogue = load_catalogue(None)
 
     assert catalogue.national_id_scheme == "iran"
-    assert (len(catalogue.agencies), len(catalogue.record_types), len(catalogue.procedures)) == (9, 13, 5)
+    assert (len(catalogue.agencies), len(catalogue.record_types), len(catalogue.procedures)) == (9, 14, 5)
     assert all(event_schema(record_type) for record_type in catalogue.record_types.values())
     assert all(record_type.rules for record_type in catalogue.record_types.values())
 

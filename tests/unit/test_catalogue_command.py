@@ -28,7 +28,7 @@ def test_checking_a_catalogue_without_mistakes_counts_what_it_holds(run):
     result = run("check", "--json")
 
     assert result.exit_code == 0
-    assert json.loads(result.stdout)["counts"]["record types"] == 13
+    assert json.loads(result.stdout)["counts"]["record types"] == 14
     assert "record types" in run("check").stdout
 
 

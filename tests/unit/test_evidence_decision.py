@@ -54,7 +54,7 @@ def test_an_agreement_that_both_accepted_and_that_is_in_force_permits_its_claims
         ({"provider": "welfare"}, {}, Denial.NO_AGREEMENT),
         ({"accepted_by_provider": False}, {}, Denial.NOT_ACCEPTED),
         ({"accepted_by_requester": False}, {}, Denial.NOT_ACCEPTED),
-        ({"valid_until": date(2026, 6, 14)}, {}, Denial.EXPIRED),
+        ({"valid_until": date(2026, 6, 15)}, {}, Denial.EXPIRED),
         ({"valid_from": date(2026, 6, 16)}, {}, Denial.NOT_YET_VALID),
         ({"demands_case_reference": True}, {}, Denial.CASE_REFERENCE_REQUIRED),
         ({"demands_acting_user": True}, {"has_case_reference": True}, Denial.ACTING_USER_REQUIRED),
@@ -79,7 +79,7 @@ def test_an_agreement_that_was_stopped_denies(standing, reason):
 
 @pytest.mark.parametrize("now", [datetime(2026, 6, 15, 23, 59, tzinfo=UTC), datetime(2026, 6, 15, tzinfo=UTC)])
 def test_the_first_and_the_last_day_belong_to_an_agreement(now):
-    one_day = replace(AGREEMENT, valid_from=date(2026, 6, 15), valid_until=date(2026, 6, 15))
+    one_day = replace(AGREEMENT, valid_from=date(2026, 6, 15), valid_until=date(2026, 6, 16))
 
     assert isinstance(decided(one_day, question=replace(QUESTION, now=now)), Permitted)
 
@@ -136,7 +136,7 @@ def test_nothing_is_permitted_but_by_an_agreement_that_says_exactly_this(agreeme
         if (one.requester, one.provider, one.procedure, one.evidence_type) == ("labour", "tax", "benefit", "clearance")
         and one.accepted_by_provider
         and one.accepted_by_requester
-        and one.valid_from <= NOON.date() <= one.valid_until
+        and one.valid_from <= NOON.date() < one.valid_until
         and standings.get(one.id, Standing.IN_FORCE) is Standing.IN_FORCE
         and (has_case or not one.demands_case_reference)
         and (has_user or not one.demands_acting_user)
