@@ -28,7 +28,7 @@ _SHARED: KafkaConnection = {
 
 
 def kafka_connection(bootstrap: str, environment: Mapping[str, str] = os.environ) -> KafkaConnection:
-    """What every client needs to reach the brokers, and to be let in: KAFKA_CLIENT_FILE says how. Raises SettingError."""
+    """What every client needs to reach the brokers, and to be let in as KAFKA_CLIENT_FILE says. Raises SettingError."""
     named = environment.get(CLIENT_FILE)
     return {**_SHARED, **(read_client_file(Path(named)) if named else {}), "bootstrap.servers": bootstrap}
 
