@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.values import ValueClass
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # the library reads it when it is imported: before the first metric
 METRICS_PATH = "/metrics"
@@ -58,7 +59,7 @@ def exposition(*collectors: Collector) -> bytes:
     registry = CollectorRegistry()
     if os.environ.get(FOLDER_VARIABLE):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library leaves it untyped
-    else:
+    if not getattr(ValueClass, "_multiprocess", False):  # what this process counts is in no file
         registry.register(_own())
     for collector in collectors:
         registry.register(collector)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bus.errors import SettingError
+from bus.http.observed import Observed
 from bus.http.settings import VARIABLES, TokenSettings, read_token_settings
 from bus.settings import Mode
 from consumers.evidence.app import EvidenceApp
@@ -12,16 +13,19 @@ from deploy.development_issuer import DevelopmentIssuer
 from deploy.local.running import data_folder
 from deploy.wiring import Wiring, wire
 
+EVIDENCE_ROUTES = ("/v1/evidence", "/v1/procedures", "/v1/procedures/", "/v1/me/accesses", "/openapi.json")
 
-def evidence_app() -> EvidenceApp:
+
+def evidence_app() -> Observed:
     """The application that the environment describes. Raises SettingError, CatalogueError."""
     wiring = wire()
-    return EvidenceApp(
+    app = EvidenceApp(
         catalogue=wiring.catalogue,
         pseudonymizer=wiring.pseudonymizer,
         settings=token_settings(wiring),
         database_url=wiring.settings.database_url,
     )
+    return Observed(app, door="evidence", routes=EVIDENCE_ROUTES)
 
 
 def development_issuer(wiring: Wiring, environment: Mapping[str, str] = os.environ) -> DevelopmentIssuer:

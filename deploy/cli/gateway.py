@@ -10,12 +10,13 @@ from granian.http import HTTP1Settings
 
 from bus.http.errors import TokenError
 from bus.http.keys import REFRESH_S, Keys
+from bus.http.observed import Observed
 from bus.http.tokens import Tokens
 from deploy.cli.output import error_console
 from deploy.cli.publish import journal_path
 from deploy.serving import token_settings
 from deploy.wiring import wire
-from producers.gateway.app import GatewayApp
+from producers.gateway.app import PREFIX, GatewayApp
 from producers.journal_file import SqliteJournal
 from producers.publisher import Publisher
 from registry.contracts import RecordType
@@ -59,7 +60,7 @@ def gateway(
     ).serve()
 
 
-def gateway_app() -> GatewayApp:
+def gateway_app() -> Observed:
     """The application that the environment describes. Raises SettingError, CatalogueError."""
     wiring = wire()
     settings = token_settings(wiring)
@@ -85,4 +86,5 @@ def gateway_app() -> GatewayApp:
         )
 
     record_types = {str(one.id): one for one in wiring.catalogue.record_types.values()}
-    return GatewayApp(record_types, agency_of=agency_of, opening=opening)
+    app = GatewayApp(record_types, agency_of=agency_of, opening=opening)
+    return Observed(app, door="gateway", routes=[f"{PREFIX}{name}" for name in record_types])

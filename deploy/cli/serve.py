@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from bus.http.server import serve as serve_http
+from bus.metrics import counted_together
 from deploy.bookkeeping import bookkeeping
 from deploy.cli.output import error_console
 from deploy.serving import token_settings
@@ -28,5 +29,5 @@ def serve(
     """
     token_settings(wire())  # a wrong setting is told here, once, and not by every worker
     error_console().print(f"evidence API on http://{host}:{port}/ (Ctrl-C ends it)")
-    with bookkeeping():
+    with counted_together(), bookkeeping():
         serve_http("deploy.serving:evidence_app", host=host, port=port, workers=workers)

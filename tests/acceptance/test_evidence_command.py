@@ -197,3 +197,13 @@ def test_without_a_service_the_command_says_how_to_start_one(environment):
 
     assert done.returncode == 75
     assert "yekbar serve" in done.stderr
+
+
+def test_the_service_counts_its_requests_by_route_and_says_that_it_is_well(service):
+    httpx2.get(f"{service}/v1/me/accesses")
+
+    metrics = httpx2.get(f"{service}/metrics").text
+    health = httpx2.get(f"{service}/healthz")
+
+    assert 'yekbar_http_requests_total{door="evidence",route="/v1/me/accesses",status="401"} 1.0' in metrics
+    assert (health.status_code, health.text) == (200, "ok\n")

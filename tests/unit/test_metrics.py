@@ -37,6 +37,16 @@ def test_processes_that_are_spawned_together_are_counted_together():
     assert FOLDER_VARIABLE not in os.environ
 
 
+def test_a_process_that_counted_before_others_were_spawned_is_counted_with_them():
+    with counted_together():
+        counter("test_early", "Early.").inc()
+        subprocess.run([sys.executable, "-c", COUNTING], check=True)
+        told = exposition().decode()
+
+    assert "test_early_total 1.0" in told
+    assert 'test_things_total{kind="a"} 3.0' in told
+
+
 def test_a_process_serves_its_metrics_and_says_that_it_is_well():
     counter("test_served", "Served.").inc()
 
