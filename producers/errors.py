@@ -10,6 +10,9 @@ ProducerError
 ├── ClosedError          the publisher is closed
 ├── MappingError         a mapping file says what it may not, or names a column that is not there
 ├── NoOutboxError        the agency's database has no outbox under the name
+├── SourceAwayError      an agency's database does not answer: nothing is lost, run again
+├── MustDecideError      a sync found what a person must look at before anything is sent
+├── ReportError          the report of refused rows cannot be written
 └── UnreadableError      a file cannot be read at all: no such file, no known encoding, a broken quote
 """
 
@@ -70,6 +73,12 @@ class MappingError(ProducerError):
     exit_code = 78
 
 
+class ReportError(ProducerError):
+    """The report of refused rows cannot be written; what was published stays published."""
+
+    exit_code = 74
+
+
 class UnreadableError(ProducerError):
     """A file cannot be read; the message says where it fails."""
 
@@ -78,5 +87,17 @@ class UnreadableError(ProducerError):
 
 class NoOutboxError(ProducerError):
     """The agency's database has no outbox in the database schema that was named."""
+
+    exit_code = 78
+
+
+class SourceAwayError(ProducerError):
+    """An agency's database does not answer, or broke off."""
+
+    exit_code = 75
+
+
+class MustDecideError(ProducerError):
+    """What a sync found is so unlikely that a person must say that it is so."""
 
     exit_code = 78

@@ -14,10 +14,10 @@ import polars as pl
 
 from bus.reasons import Reason
 from bus.subject import Pseudonymizer
-from producers.desk import REFUSED_COLUMNS, ROW
-from producers.files import Part
+from producers.desk import ROW
 from producers.mapper import Mapper
 from producers.mapping import FieldSource
+from producers.parts import LineFault, Part
 from producers.preparation import Preparation
 from producers.publisher import ColumnsOutcome
 from producers.reading import value_class
@@ -46,12 +46,18 @@ class RefusedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileOutcome:
-    """What became of a file's rows so far; `share` of the file is done, up to 1."""
+    """What became of a file's rows so far; `share` of the file is done, up to 1.
+
+    `restored` national ids came as numbers, and have their leading zeros again; `short` ones are texts that lack them,
+    and are refused: a text may lack any digit.
+    """
 
     rows: int = 0
     published: int = 0
     repeated: int = 0
     refused: int = 0
+    restored: int = 0
+    short: int = 0
     share: float = 0.0
 
 
@@ -73,12 +79,15 @@ class LookingDesk:
             event_schema=event_schema(record_type),
             pseudonymizer=pseudonymizer,
         )
+        self._seen: set[bytes] = set()
 
     def publish_columns(self, frame: pl.DataFrame) -> ColumnsOutcome:
         """See Target: what would be published if nothing of it was before."""
         batch, refused = self._preparation.rows(frame, now=datetime.now(UTC))
-        distinct = len(set(batch.event_ids))
-        return ColumnsOutcome(published=distinct, repeated=len(batch.event_ids) - distinct, refused=refused)
+        before = len(self._seen)
+        self._seen.update(batch.event_ids)
+        new = len(self._seen) - before
+        return ColumnsOutcome(published=new, repeated=len(batch.event_ids) - new, refused=refused)
 
 
 def publish_file(
@@ -93,35 +102,50 @@ def publish_file(
     """Publishes the rows of one file. Raises UnreadableError, MappingError, and whatever stops the sending."""
     done = FileOutcome()
     for part in parts:
-        refused = [
-            RefusedRow(
-                file=path.name,
-                line=fault.line,
-                field=fault.column or LINE,
-                value_class=fault.value_class,
-                reason=str(Reason.INVALID_FIELD),
-                rule="",
-            )
-            for fault in part.faults
-        ]
-        outcome = ColumnsOutcome(published=0, repeated=0, refused=pl.DataFrame(schema=REFUSED_COLUMNS))
+        refused = [_no_row(path, fault) for fault in part.faults]
+        told = FileOutcome()
         if part.frame.height:
-            mapped = mapper.map(part.frame)
-            outcome = target.publish_columns(mapped.changes)
-            at_desk = outcome.refused.with_columns(mapped.rows.gather(outcome.refused[ROW]).cast(pl.Int64).alias(ROW))
-            both = pl.concat([mapped.refused, at_desk])
-            refused += _told(path, part, both, mapper.sources(part.frame.columns))
+            told = _published(path, part, mapper, target, refused)
         for row in sorted(refused, key=lambda one: one.line):
             on_refused(row)
         done = FileOutcome(
             rows=done.rows + part.frame.height + len(part.faults),
-            published=done.published + outcome.published,
-            repeated=done.repeated + outcome.repeated,
+            published=done.published + told.published,
+            repeated=done.repeated + told.repeated,
             refused=done.refused + len(refused),
+            restored=done.restored + told.restored,
+            short=done.short + told.short,
             share=part.share,
         )
         on_progress(done)
     return done
+
+
+def _published(path: Path, part: Part, mapper: Mapper, target: Target, refused: list[RefusedRow]) -> FileOutcome:
+    """What became of a part's rows; those that are refused are added to the others."""
+    mapped = mapper.map(part.frame)
+    outcome = target.publish_columns(mapped.changes)
+    at_desk = outcome.refused.with_columns(mapped.rows.gather(outcome.refused[ROW]).cast(pl.Int64).alias(ROW))
+    both = pl.concat([mapped.refused, at_desk])
+    refused += _told(path, part, both, mapper.sources(part.frame.columns))
+    ids = both.filter(pl.col("reason") == str(Reason.INVALID_NATIONAL_ID))[ROW]
+    return FileOutcome(
+        published=outcome.published,
+        repeated=outcome.repeated,
+        restored=mapped.restored,
+        short=sum(mapper.lacks_zeros(part.frame, row) for row in ids),
+    )
+
+
+def _no_row(path: Path, fault: LineFault) -> RefusedRow:
+    return RefusedRow(
+        file=path.name,
+        line=fault.line,
+        field=fault.column or LINE,
+        value_class=fault.value_class,
+        reason=str(Reason.INVALID_FIELD),
+        rule="",
+    )
 
 
 def _told(path: Path, part: Part, refused: pl.DataFrame, sources: Mapping[str, FieldSource]) -> list[RefusedRow]:

@@ -7,8 +7,6 @@ affair, so that no leading zero is lost on the way.
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -21,8 +19,9 @@ from bus.kafka import MESSAGE_BYTES_MAX
 from producers.encodings import encoding_of
 from producers.errors import UnreadableError
 from producers.objects import columns_of
+from producers.parts import ROWS_TOGETHER, LineFault, Part
+from producers.sheets import sheet_parts
 
-ROWS_TOGETHER = 10_000
 DELIMITERS = ",;\t|"
 _BROKEN_TEXT = "bytes that are no text in the file's encoding"
 _FORMATS = {
@@ -39,26 +38,9 @@ _FORMATS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineFault:
-    """A line that is no row: its number, the column where one is at fault, and what is there, without the value."""
-
-    line: int
-    column: str
-    value_class: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Some rows of a file: `lines` says where each begins, `faults` are lines that are no rows, `share` is up to 1."""
-
-    frame: pl.DataFrame
-    lines: Sequence[int]
-    faults: Sequence[LineFault]
-    share: float
-
-
-def read_parts(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> Iterator[Part]:
+def read_parts(
+    path: Path, *, encoding: str | None = None, delimiter: str | None = None, sheet: str | None = None
+) -> Iterator[Part]:
     """The rows of a file, part by part. Raises UnreadableError."""
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
@@ -71,7 +53,7 @@ def read_parts(path: Path, *, encoding: str | None = None, delimiter: str | None
         elif kind == "jsonl":
             yield from _json_parts(path, encoding_of(path, said=encoding))
         else:
-            yield from _parquet_parts(path) if kind == "parquet" else _excel_parts(path)
+            yield from _parquet_parts(path) if kind == "parquet" else sheet_parts(path, sheet)
     except UnicodeError as exc:
         raise UnreadableError(
             f"'{path.name}' is not in the encoding it was read with: {exc.reason if hasattr(exc, 'reason') else exc}",
@@ -196,19 +178,3 @@ def _parquet_parts(path: Path) -> Iterator[Part]:
                 yield Part(frame=frame, lines=range(read - frame.height + 1, read + 1), faults=(), share=read / total)
     except (OSError, ValueError) as exc:  # pyarrow's errors are of these
         raise UnreadableError(f"'{path.name}' cannot be read as Parquet: {exc}") from exc
-
-
-def _excel_parts(path: Path) -> Iterator[Part]:
-    if find_spec("fastexcel") is None:
-        raise UnreadableError(
-            f"'{path.name}' needs the package 'fastexcel'",
-            remedy="run 'pip install fastexcel', or save the sheet as CSV",
-        )
-    try:
-        sheet = pl.read_excel(path, engine="calamine", drop_empty_rows=False)
-    except Exception as exc:  # the package has errors of its own, and is not always there
-        raise UnreadableError(f"'{path.name}' cannot be read as a spreadsheet: {exc}") from exc
-    for start in range(0, sheet.height, ROWS_TOGETHER):
-        frame = sheet[start : start + ROWS_TOGETHER]
-        lines = range(start + 2, start + 2 + frame.height)  # the first is the header
-        yield Part(frame=frame, lines=lines, faults=(), share=(start + frame.height) / sheet.height)

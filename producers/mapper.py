@@ -10,8 +10,9 @@ import polars as pl
 
 from bus.reasons import Reason
 from producers.columns import Layout
-from producers.desk import GIVEN, NEEDED, REFUSED_COLUMNS, ROW
+from producers.desk import GIVEN, NATIONAL_ID, NEEDED, REFUSED_COLUMNS, ROW
 from producers.errors import MappingError
+from producers.ids import id_width, lacks_zeros
 from producers.mapping import FieldMapping, FieldSource
 from producers.reading import Reader
 from registry.contracts import RecordType
@@ -21,17 +22,28 @@ HAS_BODY = "has_body"  # what follows from the rest, and no column of an agency
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
-    """`changes` are ready for the desk, `rows` says which row of the agency each was; `refused` has REFUSED_COLUMNS."""
+    """`changes` are ready for the desk, `rows` says which row of the agency each was; `refused` has REFUSED_COLUMNS.
+
+    `restored` counts national ids that came as numbers and got leading zeros back; the desk checks their digits.
+    """
 
     changes: pl.DataFrame
     rows: pl.Series
     refused: pl.DataFrame
+    restored: int = 0
 
 
 class Mapper:
     """Reads an agency's columns as changes to records of one type."""
 
-    def __init__(self, record_type: RecordType, mapping: FieldMapping, *, place: str = "the mapping") -> None:
+    def __init__(
+        self,
+        record_type: RecordType,
+        mapping: FieldMapping,
+        *,
+        place: str = "the mapping",
+        scheme: str | None = None,
+    ) -> None:
         if mapping.record_type not in (None, record_type.id):
             raise MappingError(
                 f"{place} is for the record type '{mapping.record_type}', not for '{record_type.id}'",
@@ -44,6 +56,8 @@ class Mapper:
         given = {name: kind for name, kind in GIVEN.items() if name != HAS_BODY}
         self._types: Mapping[str, pl.DataType] = {**given, **{name: layout.types[name] for name in self._body}}
         self._required = (*NEEDED, *(f["name"] for f in record_type.body["fields"] if not isinstance(f["type"], list)))
+        self._scheme = scheme
+        self._id_width = None if scheme is None else id_width(scheme)
         self._reader = Reader(time_zone=mapping.time_zone)
         for name in mapping.fields:
             if name not in self._types:
@@ -82,10 +96,17 @@ class Mapper:
         """The rows as changes, without those that have a value that does not read. Raises MappingError."""
         columns: list[pl.Series] = []
         faults: list[pl.DataFrame] = []
+        restored = 0
         for name, source in self.sources(frame.columns).items():
             given = (
                 frame[source.column] if source.column else pl.Series([source.constant]).new_from_index(0, frame.height)
             )
+            if given.dtype.is_numeric() and source.width is None and self._types[name] == pl.String():
+                if name != NATIONAL_ID or self._id_width is None:
+                    self._hold_text(name, source)
+                else:
+                    source = source.model_copy(update={"width": self._id_width})
+                    restored = int((given < 10 ** (self._id_width - 1)).sum())
             column = self._reader.read(given, self._types[name], source).alias(name)
             columns.append(column)
             if column.null_count() > given.null_count():
@@ -94,7 +115,21 @@ class Mapper:
         rows = pl.int_range(frame.height, eager=True)
         is_read = ~rows.is_in(refused[ROW].implode())
         changes = pl.DataFrame(columns).filter(is_read) if faults else pl.DataFrame(columns)
-        return Mapped(changes=changes, rows=rows.filter(is_read), refused=refused)
+        return Mapped(changes=changes, rows=rows.filter(is_read), refused=refused, restored=restored)
+
+    def lacks_zeros(self, frame: pl.DataFrame, row: int) -> bool:
+        """Whether a row's national id, a text, would be one with leading zeros."""
+        column = self.sources(frame.columns)[NATIONAL_ID].column
+        return column is not None and self._scheme is not None and lacks_zeros(frame.item(row, column), self._scheme)
+
+    def _hold_text(self, name: str, source: FieldSource) -> None:
+        """Raises MappingError for numbers where a field is text, unless codes say what each means."""
+        if source.values is None:
+            raise MappingError(
+                f"the column '{source.column}' holds numbers, and '{name}' is text: leading zeros may be lost",
+                remedy=f"format it as text at its source, or map it as {{column: {source.column}, width: N}}: "
+                "N digits with leading zeros, 1 for as it stands",
+            )
 
 
 def _faults(name: str, rows: pl.Series) -> pl.DataFrame:

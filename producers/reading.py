@@ -95,13 +95,15 @@ class Reader:
         return self._instant(plain, source) if wanted == INSTANT else None
 
     def _day(self, text: pl.Expr, source: FieldSource) -> pl.Expr:
+        # As a spreadsheet's day comes out in a column that holds texts too, whatever calendar these are in.
+        of_cell = text.str.extract(r"^(\d{4}-\d\d-\d\d) 00:00:00$").str.to_date("%Y-%m-%d", strict=False)
         if source.calendar is Calendar.JALALI:
-            return jalali_dates(text)
-        return text.str.to_date(source.format or "%Y-%m-%d", strict=False)
+            return pl.coalesce(jalali_dates(text), of_cell)
+        return pl.coalesce(text.str.to_date(source.format or "%Y-%m-%d", strict=False), of_cell)
 
     def _instant(self, text: pl.Expr, source: FieldSource) -> pl.Expr:
         if source.calendar is Calendar.JALALI:
-            return self._in_zone(jalali_dates(text).cast(pl.Datetime("us")))
+            return self._in_zone(self._day(text, source).cast(pl.Datetime("us")))
         if source.format is not None:
             if "%z" in source.format or "%:z" in source.format:
                 return text.str.to_datetime(source.format, time_unit="us", strict=False).cast(INSTANT)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -16,8 +16,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from deploy.cli.output import AsJson, console, error_console, print_json, print_table
 from deploy.local.running import data_folder
 from deploy.wiring import Wiring, wire
+from producers.errors import ReportError
 from producers.file_publishing import FileOutcome, LookingDesk, RefusedRow, Target, publish_file
 from producers.files import read_parts
+from producers.ids import id_width
 from producers.journal_file import SqliteJournal
 from producers.mapper import Mapper
 from producers.mapping import FieldMapping, FieldSource, parsed_mapping, read_yaml
@@ -45,6 +47,7 @@ def publish(
     delimiter: Annotated[
         str | None, typer.Option(help="What parts the columns of CSV, where it cannot be told.")
     ] = None,
+    sheet: Annotated[str | None, typer.Option(help="Which sheet, where a workbook has several.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check; nothing is sent.")] = False,
     all_or_nothing: Annotated[
         bool, typer.Option("--all-or-nothing", help="Check every row first, and send nothing when one is refused.")
@@ -70,6 +73,7 @@ def publish(
         files=files,
         encoding=encoding,
         delimiter=delimiter,
+        sheet=sheet,
         report=report or files[0].with_name(f"{files[0].name}.refused.csv"),
     )
     must_look = dry_run or all_or_nothing
@@ -96,6 +100,7 @@ class _Run:
     files: list[Path]
     encoding: str | None
     delimiter: str | None
+    sheet: str | None
     report: Path
 
     def looking(self) -> AbstractContextManager[Target]:
@@ -116,16 +121,17 @@ class _Run:
 
     def through(self, opening: AbstractContextManager[Target], doing: str) -> dict[str, FileOutcome]:
         """What became of each file."""
-        mapper = Mapper(self.record_type, self.mapping, place=self.place)
+        scheme = self.wiring.catalogue.national_id_scheme
+        mapper = Mapper(self.record_type, self.mapping, place=self.place, scheme=scheme)
         outcomes: dict[str, FileOutcome] = {}
         with ExitStack() as parts:
             target = parts.enter_context(opening)
-            on_refused = parts.enter_context(_report(self.report))
+            on_refused = parts.enter_context(_Report(self.report))
             on_progress = parts.enter_context(_progress(doing, len(self.files)))
             for number, path in enumerate(self.files):
                 outcomes[str(path)] = publish_file(
                     path,
-                    read_parts(path, encoding=self.encoding, delimiter=self.delimiter),
+                    read_parts(path, encoding=self.encoding, delimiter=self.delimiter, sheet=self.sheet),
                     mapper,
                     target,
                     on_refused=on_refused,
@@ -154,23 +160,43 @@ def _mapping(path: Path) -> FieldMapping:
     )
 
 
+class _Report:
+    """Writes refused rows to a CSV file, which is there only when there are any. A context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+        self._rows: Any = None  # csv has no type for its writers
+
+    def __enter__(self) -> "_Report":
+        with _writing(self._path):
+            self._path.unlink(missing_ok=True)
+        return self
+
+    def __call__(self, row: RefusedRow) -> None:
+        with _writing(self._path):
+            if self._file is None:
+                self._file = self._path.open("w", encoding="utf-8", newline="")
+                self._rows = csv.DictWriter(self._file, REPORT_COLUMNS)
+                self._rows.writeheader()
+            self._rows.writerow({**asdict(row), "meaning": row.meaning})
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            with _writing(self._path):
+                self._file.close()
+
+
 @contextmanager
-def _report(path: Path) -> Iterator[Callable[[RefusedRow], None]]:
-    """Writes refused rows to a CSV file, which is there only when there are any."""
-    path.unlink(missing_ok=True)
-    with ExitStack() as closing:
-        writer: Any = None
-
-        def write(row: RefusedRow) -> None:
-            nonlocal writer
-            if writer is None:
-                writer = csv.DictWriter(
-                    closing.enter_context(path.open("w", encoding="utf-8", newline="")), REPORT_COLUMNS
-                )
-                writer.writeheader()
-            writer.writerow({**asdict(row), "meaning": row.meaning})
-
-        yield write
+def _writing(path: Path) -> Iterator[None]:
+    """Raises ReportError where the report cannot be written."""
+    try:
+        yield
+    except OSError as exc:
+        raise ReportError(
+            f"the report '{path}' cannot be written: {exc.strerror or exc}",
+            remedy="make room, or name another place with --report, and run again: nothing is published twice",
+        ) from exc
 
 
 @contextmanager
@@ -201,14 +227,22 @@ def _progress(doing: str, files: int) -> Iterator[Callable[[Path, int, FileOutco
 
 def _tell(run: _Run, outcomes: dict[str, FileOutcome], *, dry_run: bool, as_json: bool) -> None:
     is_refusing = any(one.refused for one in outcomes.values())
-    names = ("rows", "published", "repeated", "refused")
+    names = ("rows", "published", "repeated", "refused")  # the columns of the table
     rows = [{"file": file, **{name: getattr(one, name) for name in names}} for file, one in outcomes.items()]
     if as_json:
         facts = {"record_type": run.record_type.id, "source": run.source, "dry_run": dry_run, "files": rows}
-        print_json({**facts, "report": str(run.report) if is_refusing else None})
+        noticed = {name: sum(getattr(one, name) for one in outcomes.values()) for name in ("restored", "short")}
+        print_json({**facts, "report": str(run.report) if is_refusing else None, "national_ids": noticed})
         return
     title = f"{run.record_type.id} as {run.source}" + (" (dry run: nothing was sent)" if dry_run else "")
-    shown = ["file", "rows", "would be published" if dry_run else "published", "published before", "refused"]
+    shown = ["file", "rows", "would be published" if dry_run else "published", "repeated", "refused"]
     print_table(title, shown, ([*row.values()] for row in rows))
     if is_refusing:
         console().print(f"refused rows, each with its line, field and reason: {run.report}", soft_wrap=True)
+    if restored := sum(one.restored for one in outcomes.values()):
+        told = "got back the leading zeros that a number cannot hold; each must agree with its check digit"
+        console().print(f"{restored:,} national ids {told}", soft_wrap=True)
+    if short := sum(one.short for one in outcomes.values()):
+        width = id_width(run.wiring.catalogue.national_id_scheme)
+        told = f"would be right with leading zeros: if the column lost them, map it with 'width: {width}'"
+        console().print(f"{short:,} refused national ids {told}", soft_wrap=True)

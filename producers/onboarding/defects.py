@@ -15,10 +15,11 @@ from bus.reasons import Reason
 from bus.subject import Pseudonymizer
 from producers.desk import ROW
 from producers.file_publishing import LookingDesk
+from producers.ids import id_width
 from producers.mapper import Mapper
 from producers.mapping import FieldMapping
 from producers.onboarding.days import days_as, is_placeholder
-from producers.onboarding.profile import Profile, id_width
+from producers.onboarding.profile import Profile
 from producers.onboarding.proposal import Answers, Proposal
 from producers.onboarding.sample import Kind, Sample
 from producers.onboarding.shapes import shapes_of

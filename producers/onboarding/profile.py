@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from bus.national_id import SCHEMES, NationalIdError, canonical_national_id
+from producers.ids import ZEROS_LOST_MAX, id_width, is_national_id
 from producers.onboarding.days import READABLE_SHARE_MIN, Written, days_as, is_placeholder, written_days
 from producers.onboarding.sample import Column, Kind, Sample, is_zoned, kind_of
 from producers.onboarding.words import NAMES, hints
@@ -122,26 +122,11 @@ def _ids(given: pl.Series, kind: Kind, scheme: str) -> _Ids:
         return _Ids()
     texts = given.unique(maintain_order=True)[:IDS_LOOKED_AT_MAX].cast(pl.String).to_list()
     width = id_width(scheme)
-    short = [text for text in texts if width and text.isdigit() and width - 2 <= len(text) < width]
+    short = [text for text in texts if width and text.isdigit() and width - ZEROS_LOST_MAX <= len(text) < width]
     restored = sum(is_national_id(text.zfill(width or 0), scheme) for text in short)
     whole = sum(is_national_id(text, scheme) for text in texts)
     is_lost = bool(short) and (kind is Kind.WHOLE or restored / len(short) >= _SHORT_SHARE_MIN)
     return _Ids(share=(whole + (restored if is_lost else 0)) / len(texts), has_lost_zeros=is_lost and restored > 0)
-
-
-def id_width(scheme: str) -> int | None:
-    """How many digits every id of a scheme has; None when that varies."""
-    lengths, _ = SCHEMES[scheme]
-    return lengths.start if len(lengths) == 1 else None
-
-
-def is_national_id(text: str, scheme: str) -> bool:
-    """Whether a text is a national id."""
-    try:
-        canonical_national_id(text, scheme)
-    except NationalIdError:
-        return False
-    return True
 
 
 def _times_in_text(given: pl.Series) -> bool | None:

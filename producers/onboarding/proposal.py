@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from producers.ids import id_width
 from producers.onboarding.naming import are_symbols, field_names, labels_of
-from producers.onboarding.profile import Profile, id_width
+from producers.onboarding.profile import Profile
 from producers.onboarding.roles import NONE
 from producers.onboarding.rules import rules_of
 from producers.onboarding.sample import Kind

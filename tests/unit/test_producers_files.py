@@ -1,7 +1,8 @@
-import json
+from datetime import date, datetime
 
 import polars as pl
 import pytest
+import xlsxwriter
 
 from producers.encodings import encoding_of
 from producers.errors import UnreadableError
@@ -190,11 +191,82 @@ def test_what_only_looks_like_parquet_is_told(tmp_path):
         list(read_parts(path))
 
 
-def test_a_spreadsheet_without_its_package_is_told_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr("producers.files.find_spec", lambda _: None)
-    path = written(tmp_path, "a.xlsx", json.dumps({}))
+def workbook(path, **sheets):
+    """A workbook whose sheets have these rows; `=` begins a formula with an error for its value."""
+    with xlsxwriter.Workbook(str(path)) as book:
+        day = book.add_format({"num_format": "yyyy-mm-dd"})
+        for name, rows in sheets.items():
+            sheet = book.add_worksheet(name)
+            for line, row in enumerate(rows):
+                for place, value in enumerate(row):
+                    if isinstance(value, date):
+                        sheet.write_datetime(line, place, value, day)
+                    elif str(value).startswith("="):
+                        sheet.write_formula(line, place, value, value="#N/A")
+                    elif isinstance(value, str):
+                        sheet.write_string(line, place, value)
+                    elif value is not None:
+                        sheet.write(line, place, value)
+    return path
 
-    with pytest.raises(UnreadableError, match="pip install fastexcel"):
+
+def test_a_sheet_keeps_its_types_and_empty_rows_are_none(tmp_path):
+    rows = [
+        ("id ", "since", "share", "is_new"),
+        (499370899, date(2024, 1, 2), 0.5, True),
+        (None,) * 4,
+        (7, None, 1, False),
+    ]
+
+    midnight = datetime(2024, 1, 2)  # noqa: DTZ001
+
+    (part,) = read_parts(workbook(tmp_path / "a.xlsx", one=rows))
+
+    assert part.frame.rows() == [(499370899, midnight, 0.5, True), (7, None, 1.0, False)]
+    assert (part.lines, part.faults, part.share) == ([2, 4], [], 1)
+
+
+def test_what_comes_late_in_a_sheet_and_is_of_another_type_is_not_lost(tmp_path):
+    rows = [("code",), *((number,) for number in range(1_500)), ("A12",)]
+
+    parts = read_parts(workbook(tmp_path / "a.xlsx", one=rows))
+
+    assert [row for part in parts for row in part.frame["code"]] == [*map(str, range(1_500)), "A12"]
+
+
+def test_a_cell_that_holds_an_error_refuses_its_line_alone(tmp_path):
+    rows = [("number", "name"), (1, "Ali"), ("=NA()", "Zahra"), (3, "=NA()"), (4, "Reza")]
+
+    found, lines, faults = rows_of(workbook(tmp_path / "a.xlsx", one=rows))
+
+    assert (found, lines) == ([(1, "Ali"), (4, "Reza")], [2, 5])
+    assert sorted(faults) == [(3, "number", "a cell that holds an error"), (4, "name", "a cell that holds an error")]
+
+
+def test_of_several_sheets_the_one_that_is_meant_is_read(tmp_path):
+    rows = [("number",), (1,)]
+    path = workbook(tmp_path / "a.xlsx", first=rows, second=[("number",), (2,)], empty=[])
+
+    with pytest.raises(UnreadableError, match=r"2 sheets.*--sheet.*first, second"):
+        list(read_parts(path))
+    with pytest.raises(UnreadableError, match=r"no sheet 'third'.*first, second, empty"):
+        list(read_parts(path, sheet="third"))
+    assert rows_of(path, sheet="second")[0] == [(2,)]
+    assert rows_of(workbook(tmp_path / "b.xlsx", first=rows, empty=[]))[0] == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [([("a", None), (1, 2)], "without a name"), ([], "no header"), (None, "cannot be read as a spreadsheet")],
+)
+def test_a_workbook_that_cannot_be_read_as_a_whole_is_told(tmp_path, rows, told):
+    path = tmp_path / "a.xlsx"
+    if rows is None:
+        path.write_bytes(b"PK and nothing else")
+    else:
+        workbook(path, one=rows)
+
+    with pytest.raises(UnreadableError, match=told):
         list(read_parts(path))
 
 

@@ -101,6 +101,33 @@ def test_a_row_with_two_faults_is_told_once():
     assert mapped(frame).refused.height == 1
 
 
+def test_ids_that_a_sheet_holds_as_numbers_get_their_zeros_back_where_all_ids_have_one_length():
+    frame = NAMED_ALIKE.with_columns(national_id=pl.lit(499370899))
+
+    result = Mapper(DEED, FieldMapping(), scheme="iran").map(frame)
+
+    assert (result.changes["national_id"].to_list(), result.restored) == (["0499370899"], 1)
+
+
+@pytest.mark.parametrize("scheme", [None, "luhn"])
+def test_numbers_are_no_text_where_nobody_says_how_many_digits_there_are(scheme):
+    mapper = Mapper(DEED, FieldMapping(), scheme=scheme)
+
+    with pytest.raises(MappingError, match=r"'national_id' holds numbers.*width: N"):
+        mapper.map(NAMED_ALIKE.with_columns(national_id=pl.lit(499370899)))
+    with pytest.raises(MappingError, match=r"'number' holds numbers"):
+        mapper.map(NAMED_ALIKE.with_columns(number=pl.lit(7)))
+
+
+def test_a_text_that_lacks_its_zeros_is_told_and_not_mended():
+    frame = NAMED_ALIKE.with_columns(national_id=pl.Series(["499370899"]))
+    mapper = Mapper(DEED, FieldMapping(), scheme="iran")
+
+    assert mapper.map(frame).changes["national_id"].to_list() == ["499370899"]
+    assert mapper.lacks_zeros(frame, 0)
+    assert not mapper.lacks_zeros(NAMED_ALIKE, 0)
+
+
 @pytest.mark.parametrize(
     ("frame", "said", "told"),
     [

@@ -60,9 +60,17 @@ def test_days_are_read_as_written():
 
 
 def test_days_of_the_solar_hijri_calendar_are_read():
-    days = read(["1403/01/01", "۱۴۰۳/۱۲/۳۰", "1402/12/30", "1348-10-11", "1403/7/31"], pl.Date, calendar="jalali")
+    days = read(["1403/01/01", "۱۴۰۳/۱۲/۳۰", "1402/12/30", "13481011", "1403/7/31"], pl.Date, calendar="jalali")
 
     assert days == [date(2024, 3, 20), date(2025, 3, 20), None, date(1970, 1, 1), None]
+
+
+def test_days_are_read_from_numbers_and_from_cells_among_texts():
+    assert read([20240131], pl.Date, kind=pl.Int64, format="%Y%m%d") == [date(2024, 1, 31)]
+    assert read([14030101, 3], pl.Date, kind=pl.Int64, calendar="jalali") == [date(2024, 3, 20), None]
+    mixed = ["2024-03-20 00:00:00", "1403/01/02", "2024-03-20 01:00:00"]
+    assert read(mixed, pl.Date, calendar="jalali") == [date(2024, 3, 20), date(2024, 3, 21), None]
+    assert read(["2024-03-20 00:00:00"], pl.Date) == [date(2024, 3, 20)]
 
 
 def test_every_day_of_that_calendar_follows_the_day_before():
@@ -88,6 +96,16 @@ def test_instants_are_read_with_and_without_a_zone():
         instant(2024, 7, 1, 8),
         instant(2024, 6, 30, 22),
         None,
+    ]
+
+
+def test_instants_are_read_as_postgresql_exports_them():
+    written = ["2024-07-01 10:00:00+00", "2024-07-01 10:00:00.5+0330", "2024-07-01 10:00-05"]
+
+    assert instants(written) == [
+        instant(2024, 7, 1, 10),
+        instant(2024, 7, 1, 6, 30, 0, 500000),
+        instant(2024, 7, 1, 15),
     ]
 
 
