@@ -42,7 +42,9 @@ class Batcher(Generic[Asked, Answered]):
         """Takes batches one after the other; a batch that cannot be answered fails for those in it."""
         while while_true():
             await self._arrived.wait()
-            batch = self._take()
+            batch = self._take() if while_true() else ()
+            if not batch:
+                continue  # another worker was faster, or this one has lost its connection
             try:
                 answers = await answer([question for question, _ in batch])
             except UnavailableError as exc:

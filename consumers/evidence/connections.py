@@ -53,8 +53,7 @@ async def serve_batches(database_url: str, batcher: Batcher[Ask, Answered], serv
             continue
         async with connection:
             pipe = Pipe(connection)
-            await batcher.work(partial(service.answer, pipe), while_true=partial(_is_open, connection))
-
-
-def _is_open(connection: AsyncConnection[Any]) -> bool:
-    return not connection.closed
+            try:
+                await batcher.work(partial(service.answer, pipe), while_true=pipe.is_open)
+            finally:
+                pipe.close()

@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 
 from bus.failpoints import failpoint
-from consumers.accesses.record import Access, insert_parameter, insert_statement
+from consumers.accesses.record import insert_statement
 from consumers.evidence.answer import Stand, source, weigh
 from consumers.evidence.asking import Ask, Plan
 from consumers.evidence.decision import Permitted
@@ -83,15 +83,15 @@ class EvidenceService:
             self._clock, self._clock_read_at = self._clocks.clock(rows, now), elapsed
         return found, self._clock.at(now)
 
-    async def _record(self, pipe: Pipe, accesses: Sequence[Access]) -> None:
-        (outcome,) = await pipe.run([Command(self._insert, [insert_parameter(accesses)])])
+    async def _record(self, pipe: Pipe, accesses: Sequence[bytes]) -> None:
+        (outcome,) = await pipe.run([Command(self._insert, [b"[%b]" % b",".join(accesses)])])
         if isinstance(outcome, Fault):
             log.error("accesses_not_recorded", sqlstate=outcome.sqlstate, requests=len(accesses))
             raise UnavailableError("the access could not be recorded")
 
     def _judge(
         self, asks: Sequence[Ask], wanted: Mapping[Alike, set[UUID]], found: Found, clock: Clock
-    ) -> tuple[Sequence[Answered], Sequence[Access]]:
+    ) -> tuple[Sequence[Answered], Sequence[bytes]]:
         sources = {alike: self._sources(alike, found, clock) for alike in wanted}
         vouched = Vouched(clock)
         answers, accesses = [], []

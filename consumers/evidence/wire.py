@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from consumers.accesses.record import Access
+from consumers.accesses.record import Verdict
 from consumers.evidence.answer import Judged, Stand, Status, disclosed, judge
-from consumers.evidence.asking import Ask, Plan
+from consumers.evidence.asking import Ask, Plan, Refusal
 from consumers.evidence.freshness import Clock
 from consumers.evidence.labels import in_language
 from consumers.evidence.queries import Piece
@@ -62,7 +62,7 @@ class Writer:
             for name, one in catalogue.evidence_types.items()
         }
         self._frame = lru_cache(FRAMES_MAX)(self._made_frame)
-        self._entries = lru_cache(FRAMES_MAX)(self._made_entries)
+        self._ending = lru_cache(FRAMES_MAX)(self._made_ending)
         self._head = lru_cache(TEXTS_MAX)(self._made_head)
 
     def answer(
@@ -87,26 +87,37 @@ class Writer:
         parts.append(frame.texts[-1])
         return b"".join(parts)
 
-    def record(self, ask: Ask, stands: tuple[Stand, ...]) -> Access:
-        """The access record of a request; without `stands` when it was refused as a whole."""
-        plan = ask.plan
-        return Access(
-            access_id=ask.access_id,
-            at=ask.asked_at,
-            requester=ask.requester,
-            procedure=plan.procedure.id if plan else None,
-            subject=ask.subject,
-            case_reference=ask.case_reference,
-            acting_user=ask.acting_user,
-            representative=ask.representative,
-            purpose=plan.purpose if plan else None,
-            legal_basis=plan.procedure.legal_basis if plan else None,
-            effective_at=ask.effective_at,
-            known_at=ask.known_at,
-            decision=ask.verdict,
-            reason=ask.refusal or (plan.reason if plan else None),
-            evidence=self._entries(plan, stands) if plan and stands else (),
-        )
+    def record(self, ask: Ask, stands: tuple[Stand, ...]) -> bytes:
+        """The access record of a request as JSON, without what is null; without `stands` where it was refused."""
+        said = f'{{"access_id":"{ask.access_id.hex}","at":"{ask.asked_at.isoformat()}"'
+        if ask.subject is not None:
+            said += f',"subject":"{ask.subject.hex}"'
+        if ask.case_reference is not None:
+            said += f',"case_reference":{_json(ask.case_reference)}'
+        if ask.acting_user is not None:
+            said += f',"acting_user":{_json(ask.acting_user)}'
+        if ask.representative is not None:
+            said += f',"representative":"{ask.representative.hex}"'
+        if ask.effective_at is not None:
+            said += f',"effective_at":"{ask.effective_at.isoformat()}"'
+        if ask.known_at is not None:
+            said += f',"known_at":"{ask.known_at.isoformat()}"'
+        return said.encode() + self._ending(ask.requester, ask.plan, ask.refusal, ask.verdict, stands)
+
+    def _made_ending(
+        self, requester: str, plan: Plan | None, refusal: Refusal | None, verdict: Verdict, stands: tuple[Stand, ...]
+    ) -> bytes:
+        """The end of the record of everybody whose evidence stands alike."""
+        said = {
+            "requester": requester,
+            "procedure": plan.procedure.id if plan else None,
+            "purpose": plan.purpose if plan else None,
+            "legal_basis": plan.procedure.legal_basis if plan else None,
+            "decision": verdict,
+            "reason": refusal or (plan.reason if plan else None),
+            "evidence": self._entries(plan, stands) if plan and stands else (),
+        }
+        return f",{_json(said)[1:]}".encode()
 
     def _made_frame(self, plan: Plan, stands: tuple[Stand, ...], language: str) -> Frame:
         judged = self._judged(plan, stands)
@@ -148,7 +159,7 @@ class Writer:
         said = {"evidence_type": name, "title": in_language(one.title, language), "provider": one.provider}
         return f'{_json({**said, "agreement": agreement})[:-1]},"freshness":'.encode()
 
-    def _made_entries(self, plan: Plan, stands: tuple[Stand, ...]) -> Sequence[Mapping[str, Any]]:
+    def _entries(self, plan: Plan, stands: tuple[Stand, ...]) -> Sequence[Mapping[str, Any]]:
         judged = self._judged(plan, stands)
         shown = disclosed(judged)
         told = {name for one in judged for name in one.evidence_types}

@@ -24,7 +24,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).parent))
 
 from evidence_load import Measured, load
-from evidence_nation import PROCEDURE, PSEUDONYMS, fill, nation, national_id
+from evidence_nation import PROCEDURE, PSEUDONYMS, fill, make_books, nation, national_id
 
 from bus.http.server import serve
 from bus.http.settings import read_token_settings
@@ -123,11 +123,11 @@ def main() -> None:
     try:
         url = postgres.url()
         with psycopg.connect(url, autocommit=True) as connection:
-            is_new = connection.execute("SELECT to_regclass('yekbar.accesses') IS NULL").fetchone()[0]
+            is_new = connection.execute("SELECT to_regnamespace('\"tax.status\"') IS NULL").fetchone()[0]
             if is_new:
                 print(f"filling two views with {options.persons:,} persons each …", flush=True)
                 fill(url, options.persons)
-            connection.execute("UPDATE yekbar.positions SET caught_up_at = now()")
+        make_books(url)
         bench(url, folder, postgres.process.pid, options)
     finally:
         postgres.stop()

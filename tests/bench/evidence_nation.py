@@ -129,21 +129,26 @@ def fill(database_url: str, persons: int) -> None:
     subjects = [hmac.digest(KEY, national_id(number).encode(), hashlib.sha256)[:16] for number in range(persons)]
     bodies = [(TAX, ("cleared", 0)), (IDENTITY, ("نام", "نام‌خانوادگی", "female"))]
     with psycopg.connect(database_url, autocommit=True) as connection:
-        create_positions(connection)
-        create_accesses(connection)
-        create_agreements(connection)
-        create_persons_asked(connection)
         for record_type, body in bodies:
             create_views(connection, record_type)
             names = ", ".join(field["name"] for field in record_type.body["fields"])
             for start in range(0, persons, 100_000):
                 _copy(connection, record_type.id, names, sorted(subjects[start : start + 100_000]), body, start)
+            connection.execute(f'VACUUM ANALYZE "{record_type.id}".facts')
+
+
+def make_books(database_url: str) -> None:
+    """Makes the service's own tables anew: nothing was asked yet, and the views are complete."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS yekbar CASCADE")
+        for create in (create_positions, create_accesses, create_agreements, create_persons_asked):
+            create(connection)
+        for record_type in (TAX, IDENTITY):
             connection.execute(
                 "INSERT INTO yekbar.positions (view, partition, topic, topic_id, generation, next_position,"
                 " caught_up_at) VALUES (%s, 0, '', '', 1, 1, now())",
                 (record_type.id,),
             )
-            connection.execute(f'VACUUM ANALYZE "{record_type.id}".facts')
 
 
 def _copy(
