@@ -22,6 +22,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kafka_bootstrap: str = Field(alias="KAFKA_BOOTSTRAP", min_length=1)
+    kafka_client_file: str | None = Field(alias="KAFKA_CLIENT_FILE", default=None)
     database_url: str = Field(alias="DATABASE_URL", pattern="^postgres(ql)?://")
     schema_registry_url: str = Field(alias="SCHEMA_REGISTRY_URL", pattern="^https?://")
     domain_key: SecretStr = Field(alias="YEKBAR_DOMAIN_KEY", min_length=64)

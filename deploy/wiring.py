@@ -45,12 +45,13 @@ class Wiring:
 
 def wire(environment: Mapping[str, str] = os.environ) -> Wiring:
     """The parts that the environment names; a running local stack fills in what it leaves open. Raises SettingError."""
-    settings = read_settings({**running_environment(environment), **environment})
+    named = {**running_environment(environment), **environment}
+    settings = read_settings(named)
     catalogue = load_catalogue(Path(settings.catalogue) if settings.catalogue else None)
     return Wiring(
         settings=settings,
         catalogue=catalogue,
         registry=ConfluentSchemaRegistry(settings.schema_registry_url),
-        kafka=kafka_connection(settings.kafka_bootstrap),
+        kafka=kafka_connection(settings.kafka_bootstrap, named),
         pseudonymizer=Pseudonymizer(settings.domain_key_bytes, catalogue.national_id_scheme),
     )

@@ -12,6 +12,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from bus.client_file import CLIENT_FILE
+from deploy.local.broker_settings import write_platform_file
 from deploy.local.process import free_port
 from deploy.local.registry import RegistryService
 from deploy.local.stack import Endpoints, Stack
@@ -41,6 +43,19 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if item.get_closest_marker("local_stack"):
             item.add_marker(pytest.mark.skip(reason="it crashes parts of the local stack: run it with --stack=local"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def platform_file(request, tmp_path_factory):
+    """The platform's properties, named by the environment: every broker that a test starts has this password."""
+    if request.config.getoption("--stack") == "containers":
+        yield None
+        return
+    place = tmp_path_factory.mktemp("kafka") / "platform.properties"
+    write_platform_file(place)
+    with pytest.MonkeyPatch.context() as changing:
+        changing.setenv(CLIENT_FILE, str(place))
+        yield place
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +135,7 @@ def container_stack():
         yield ContainerStack(
             Endpoints(
                 kafka_bootstrap=address_of(kafka, KAFKA_PORT),
+                kafka_client_file="",
                 database_url=postgres.get_connection_url(),
                 domain_key=secrets.token_hex(32),
             )

@@ -4,6 +4,7 @@ import shlex
 
 import typer
 
+from bus.client_file import CLIENT_FILE
 from deploy.cli.local import DataFolder, running_of
 from deploy.cli.output import AsJson, print_json
 
@@ -14,11 +15,14 @@ app = typer.Typer(add_completion=False)
 def env(data: DataFolder = None, as_json: AsJson = False) -> None:
     """Print the settings of the running stack as shell exports. They hold secrets: a password and the domain key.
 
+    KCAT_CONFIG tells kcat, too, how the broker lets it in.
+
     Example: eval "$(yekbar env)" && psql "$DATABASE_URL"
     """
     settings = running_of(data).environment
     if as_json:
         print_json(settings)
     else:
-        for name, value in settings.items():
+        also = {"KCAT_CONFIG": settings[CLIENT_FILE]} if CLIENT_FILE in settings else {}
+        for name, value in {**settings, **also}.items():
             typer.echo(f"export {name}={shlex.quote(value)}")

@@ -10,7 +10,7 @@ from typing import Any
 
 YEKBAR = (sys.executable, "-m", "deploy.cli.main")
 TIMEOUT_S = 300
-_OTHERS = ("YEKBAR_", "KAFKA_BOOTSTRAP", "DATABASE_URL", "SCHEMA_REGISTRY_URL")
+_OTHERS = ("YEKBAR_", "KAFKA_", "DATABASE_URL", "SCHEMA_REGISTRY_URL")
 
 
 class CommandFailedError(Exception):

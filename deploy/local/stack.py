@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from bus.client_file import CLIENT_FILE
 from deploy.local.given import given_kafka, given_postgres
 from deploy.local.kafka import Broker, BrokerPorts
 from deploy.local.part import OnStarted, Part, start_together, stop_all
@@ -18,9 +19,10 @@ PORTS = ("kafka", "controller", "postgres", "registry")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Where the parts of a running stack are."""
+    """Where the parts of a running stack are, and the file by which its broker lets the platform in."""
 
     kafka_bootstrap: str
+    kafka_client_file: str
     database_url: str
     domain_key: str
 
@@ -28,7 +30,8 @@ class Endpoints:
 class Stack:
     """A stack whose state lives in `folder`: the same key and data at each start, and the same ports where free.
 
-    What `given` names (DATABASE_URL, KAFKA_BOOTSTRAP, YEKBAR_DOMAIN_KEY) is used in place of a part of its own.
+    What `given` names (DATABASE_URL, KAFKA_BOOTSTRAP with KAFKA_CLIENT_FILE, YEKBAR_DOMAIN_KEY) is used in place of a
+    part of its own.
     """
 
     def __init__(self, folder: Path, given: Mapping[str, str] | None = None) -> None:
@@ -48,7 +51,7 @@ class Stack:
         database_url, bootstrap = self._given_database_url, self._given_bootstrap
         return (
             given_postgres(database_url) if database_url else self.postgres,
-            given_kafka(bootstrap) if bootstrap else self.broker,
+            given_kafka(bootstrap, self._given) if bootstrap else self.broker,
         )
 
     @property
@@ -56,6 +59,7 @@ class Stack:
         """Where the parts are."""
         return Endpoints(
             kafka_bootstrap=self._given_bootstrap or self.broker.bootstrap,
+            kafka_client_file=self._client_file,
             database_url=self._given_database_url or self.postgres.url(),
             domain_key=self._given.get("YEKBAR_DOMAIN_KEY") or self._domain_key(),
         )
@@ -64,6 +68,10 @@ class Stack:
     def _given_bootstrap(self) -> str:
         named = self._given.get("KAFKA_BOOTSTRAP", "")
         return "" if named == self.broker.bootstrap else named  # our own, from an earlier 'yekbar env'
+
+    @property
+    def _client_file(self) -> str:
+        return self._given.get(CLIENT_FILE, "") if self._given_bootstrap else str(self.broker.client_file)
 
     @property
     def _given_database_url(self) -> str:

@@ -12,6 +12,7 @@ from types import TracebackType
 import psycopg
 import structlog
 
+from bus.client_file import CLIENT_FILE
 from deploy.local.errors import StackError
 from deploy.local.given import given_registry
 from deploy.local.part import OnStarted, Part, start_together, stop_all
@@ -83,7 +84,7 @@ class WholeStack:
 
     def _put_into_force(self) -> None:
         try:
-            provision(wire({**self._given, **self.environment}))
+            provision(wire({**self._given, CLIENT_FILE: "", **self.environment}))
         except psycopg.Error as exc:
             raise StackError(
                 f"the views cannot be made: {exc}", remedy="see PostgreSQL's log in the data folder"
@@ -105,6 +106,8 @@ class WholeStack:
             "YEKBAR_MODE": self._given.get("YEKBAR_MODE") or "development",
             "YEKBAR_DATA": str(self._folder),
         }
+        if endpoints.kafka_client_file:
+            settings[CLIENT_FILE] = endpoints.kafka_client_file
         if catalogue := self._given.get("YEKBAR_CATALOGUE"):
             settings["YEKBAR_CATALOGUE"] = str(Path(catalogue).absolute())
         return settings

@@ -9,7 +9,7 @@ from bus.kafka import admin, consumer, kafka_connection, producer
 
 def test_a_message_and_a_row_pass_through_the_official_images(containers):
     topic = f"kept-{uuid4().hex}"
-    connection = kafka_connection(containers.endpoints.kafka_bootstrap)
+    connection = kafka_connection(containers.endpoints.kafka_bootstrap, {})
     topics = admin(connection)
     topics.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
 

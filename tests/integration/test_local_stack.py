@@ -3,6 +3,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from bus.kafka import kafka_connection
 from deploy.local.class_archive import ClassArchive
 from deploy.local.errors import StackError
 from deploy.local.jars import jar_folder
@@ -14,16 +15,16 @@ TOPIC = "kept"
 
 
 def send(bootstrap, value):
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient(dict(kafka_connection(bootstrap)))
     for made in admin.create_topics([NewTopic(TOPIC, 1, 1)]).values():
         made.result(30)
-    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True})
+    producer = Producer({**kafka_connection(bootstrap), "acks": "all", "enable.idempotence": True})
     producer.produce(TOPIC, value)
     assert producer.flush(30) == 0
 
 
 def receive(bootstrap):
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader"})
+    consumer = Consumer({**kafka_connection(bootstrap), "group.id": "reader"})
     consumer.assign([TopicPartition(TOPIC, 0, 0)])
     message = consumer.poll(30)
     consumer.close()

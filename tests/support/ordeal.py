@@ -92,6 +92,7 @@ class Ordeal:
                     "PATH": os.environ["PATH"],
                     "POLARS_MAX_THREADS": "1",
                     "YEKBAR_MODE": "development",
+                    "KAFKA_CLIENT_FILE": os.environ["KAFKA_CLIENT_FILE"],
                     "YEKBAR_FAILPOINTS": failpoints,
                     "MORE_SESSION_SETTINGS": SWIFT_TIMEOUTS,
                     **SMALL,
