@@ -39,7 +39,8 @@ class RefusedError(BusError):
 
     exit_code = 65  # EX_DATAERR of sysexits.h
 
-    def __init__(self, message: str, *, reason: str, field: str = "", remedy: str = "") -> None:
+    def __init__(self, message: str, *, reason: str, field: str = "", rule: str = "", remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.reason = reason
         self.field = field
+        self.rule = rule

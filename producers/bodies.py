@@ -1,14 +1,15 @@
-"""JSON bodies as columns, each value read as the contract says and never as its neighbours look.
+"""JSON objects as columns, each value read as the contract says and never as its neighbours look.
 
 A text is a text, a number a number: nothing is guessed. A whole number may be written with a fraction of nothing, a day
 is `2026-01-31`, an instant names its offset. A value that does not read is told by its row and its field.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 import polars as pl
 
@@ -18,35 +19,33 @@ from registry.contracts import RecordType
 
 BODY = "body"
 INT_BITS = {pl.Int32(): 31, pl.Int64(): 63}
+UNREADABLE = (ValueError, TypeError, OverflowError, AttributeError)
 DAY_CHARS = len("2026-01-31")
 
-Read = Callable[[Any], Any]  # raises ValueError, TypeError or OverflowError for what does not read
+Read = Callable[[Any], Any]  # raises one of UNREADABLE for what does not read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bodies:
-    """A row for each body, all null where `faults` names the field that does not read."""
+class Objects:
+    """A row for each object; one where `faults` names a field that does not read says nothing."""
 
     frame: pl.DataFrame
     faults: Mapping[int, str]
 
 
-class BodyReader:
-    """Reads bodies of one record type."""
+class ObjectReader:
+    """Reads objects whose fields have given types; `others` are fields that somebody else reads."""
 
-    def __init__(self, record_type: RecordType) -> None:
-        layout = Layout(record_type)
-        self.names = layout.body_names
-        self._known = frozenset(self.names)
-        self._types = {name: layout.types[name] for name in self.names}
+    def __init__(self, types: Mapping[str, pl.DataType], *, others: Iterable[str] = ()) -> None:
+        self._types = types
+        self._known = frozenset(types).union(others)
 
-    def read(self, bodies: Sequence[Any]) -> Bodies:
-        """The bodies in columns; None is an absent one, and what is no object of the contract's fields is a fault."""
-        faults = self._wrong_shapes(bodies)
-        good = [None if row in faults else body for row, body in enumerate(bodies)] if faults else bodies
+    def read(self, objects: Sequence[Any]) -> Objects:
+        """The objects in columns; None is an absent one, and what is no object of known fields is a fault."""
+        faults = self._wrong_shapes(objects)
+        good = [None if row in faults else one for row, one in enumerate(objects)] if faults else objects
         columns = [self._column(name, values, faults) for name, values in self._values(good).items()]
-        has_body = pl.Series(HAS_BODY, [body is not None for body in good], dtype=pl.Boolean)
-        return Bodies(frame=pl.DataFrame([has_body, *columns]), faults=faults)
+        return Objects(frame=pl.DataFrame(columns), faults=faults)
 
     def _wrong_shapes(self, bodies: Sequence[Any]) -> dict[int, str]:
         if all(body is None or (type(body) is dict and self._known.issuperset(body)) for body in bodies):
@@ -69,8 +68,8 @@ class BodyReader:
                 said = dict(
                     zip(order, zip(*(body.values() for body in bodies if body is not None), strict=True), strict=True)
                 )
-                return {name: said.get(name) or [None] * len(bodies) for name in self.names}
-        return {name: [None if body is None else body.get(name) for body in bodies] for name in self.names}
+                return {name: said.get(name) or [None] * len(bodies) for name in self._types}
+        return {name: [None if body is None else body.get(name) for body in bodies] for name in self._types}
 
     def _column(self, name: str, values: Sequence[Any], faults: dict[int, str]) -> pl.Series:
         kind = self._types[name]
@@ -79,7 +78,7 @@ class BodyReader:
             if plain is not None and set(map(type, values)) <= plain:
                 return series_of(name, values, kind)
             return series_of(name, [None if value is None else _READ[kind](value) for value in values], kind)
-        except (ValueError, TypeError, OverflowError):
+        except UNREADABLE:
             return series_of(name, self._one_by_one(name, values, faults), kind)
 
     def _one_by_one(self, name: str, values: Sequence[Any], faults: dict[int, str]) -> list[Any]:
@@ -87,14 +86,29 @@ class BodyReader:
         for row, value in enumerate(values):
             try:
                 read.append(None if value is None else _READ[self._types[name]](value))
-            except (ValueError, TypeError, OverflowError):
+            except UNREADABLE:
                 faults.setdefault(row, name)
                 read.append(None)
         return read
 
 
-def read_instant(value: Any) -> datetime:
-    """An instant that names its offset. Raises ValueError, TypeError."""
+class BodyReader:
+    """Reads bodies of one record type; a column tells an absent body from one of nulls."""
+
+    def __init__(self, record_type: RecordType) -> None:
+        layout = Layout(record_type)
+        self._reader = ObjectReader({name: layout.types[name] for name in layout.body_names})
+
+    def read(self, bodies: Sequence[Any]) -> Objects:
+        """See ObjectReader.read."""
+        read = self._reader.read(bodies)
+        has_body = [body is not None and row not in read.faults for row, body in enumerate(bodies)]
+        return Objects(
+            frame=read.frame.with_columns(pl.Series(HAS_BODY, has_body, dtype=pl.Boolean)), faults=read.faults
+        )
+
+
+def _instant(value: Any) -> datetime:
     instant = datetime.fromisoformat(value)
     if instant.tzinfo is None:
         raise ValueError
@@ -105,6 +119,10 @@ def _day(value: Any) -> date:
     if len(value) != DAY_CHARS or value[4] != "-" or value[7] != "-":
         raise ValueError
     return date.fromisoformat(value)
+
+
+def _id(value: Any) -> bytes:
+    return UUID(value).bytes
 
 
 def _whole(bits: int) -> Read:
@@ -144,8 +162,9 @@ _READ: Mapping[pl.DataType, Read] = {
     pl.Boolean(): _of(bool),
     pl.Float64(): _number,
     pl.Date(): _day,
-    pl.Datetime("us", "UTC"): read_instant,
+    pl.Datetime("us", "UTC"): _instant,
     pl.List(pl.String): _texts,
+    pl.Binary(): _id,
     **{kind: _whole(bits) for kind, bits in INT_BITS.items()},
 }
 _PLAIN: Mapping[pl.DataType, frozenset[type]] = {

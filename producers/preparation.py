@@ -32,13 +32,15 @@ STAMP_BYTES_MAX = 64  # frame, id and sequence
 class Batch:
     """Events that are encoded but for what they get as they are sent.
 
-    `is_remembered`: their ids are made from content, and what was published before is left out.
+    `is_remembered`: their ids are made from content, and what was published before is left out. `remembered` is what the
+    journal is to remember with them beside that.
     """
 
     keys: Sequence[bytes]
     event_ids: Sequence[bytes]
     contents: Any  # a pyarrow array of bytes
     is_remembered: bool = False
+    remembered: Sequence[bytes] = ()
 
 
 class Prepared(NamedTuple):

@@ -8,25 +8,29 @@ says loudly that it cannot.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from types import TracebackType
+from typing import NamedTuple
 from uuid import UUID
 
 import polars as pl
 
 from bus.errors import RefusedError
 from bus.kafka import KafkaConnection
+from bus.reasons import Reason
 from bus.subject import Pseudonymizer
 from bus.topics import event_subject_name, records_topic
 from producers.change import Change
 from producers.columns import Draft
 from producers.desk import REFUSED_COLUMNS, ROW
 from producers.journal import Journal
+from producers.once import sorted_out
 from producers.preparation import Preparation
 from producers.pump import Pump
 from producers.sender import Sender
+from producers.validation import refused
 from registry.client import SchemaRegistry
 from registry.composition import event_schema
 from registry.contracts import RecordType
@@ -56,6 +60,13 @@ class ColumnsOutcome:
     refused: pl.DataFrame
 
 
+class Published(NamedTuple):
+    """A change that has its event; `is_repeat` when it had it before."""
+
+    event_id: UUID
+    is_repeat: bool
+
+
 class Publisher:
     """Publishes changes to records of one type, as one source. A context manager: leaving it waits for the broker."""
 
@@ -72,6 +83,7 @@ class Publisher:
     ) -> None:
         self._on_delivered = on_delivered
         self._accepted = self._refused = self._acknowledged = 0
+        self._record_type = record_type.id
         topic = records_topic(record_type.id)
         schema = event_schema(record_type)
         self._preparation = Preparation(
@@ -181,6 +193,40 @@ class Publisher:
         self._refused += refused_rows.height
         self._pump.wake()
         return ColumnsOutcome(published=published, repeated=accepted - published, refused=refused_rows)
+
+    def publish_once(self, frame: pl.DataFrame, marks: Sequence[bytes | None]) -> "list[Published | RefusedError]":
+        """Publishes rows that have event ids, and not those that come again; tells of each, as `flush` makes it true.
+
+        A row without a mark is always new. Raises RefusedError when a whole column is at fault, and whatever stopped
+        the sending.
+        """
+        ids: list[bytes] = frame["event_id"].to_list()
+        with self._sender.lock:
+            self._send_drafts()
+            asked = [one for row, mark in enumerate(marks) if mark is not None for one in (ids[row], mark)]
+            rows = sorted_out(ids, marks, set(self._journal.known(asked)))
+            batch, bad = self._preparation.rows(frame[rows.new], now=datetime.now(UTC))
+            refusals = {
+                rows.new[row]: refused(Reason(reason), field, record_type=self._record_type, rule=rule)
+                for row, field, reason, rule in bad.select(list(REFUSED_COLUMNS)).iter_rows()
+            }
+            refusals |= {
+                row: refused(Reason.EVENT_ID_REUSED, "event_id", record_type=self._record_type) for row in rows.reused
+            }
+            refusals |= {row: refusals[first] for row, first in rows.repeats.items() if first in refusals}
+            remembered = [
+                one
+                for row in rows.new
+                if row not in refusals and (mark := marks[row]) is not None
+                for one in (ids[row], mark)
+            ]
+            self._accepted += self._sender.send(replace(batch, remembered=remembered))
+            self._refused += len(refusals)
+        self._pump.wake()
+        return [
+            refusals.get(row) or Published(UUID(bytes=event_id), row in rows.repeats)
+            for row, event_id in enumerate(ids)
+        ]
 
     def flush(self) -> None:
         """Returns when the log has every change that was accepted. Raises whatever stopped the sending."""

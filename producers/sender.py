@@ -187,7 +187,7 @@ class Sender:
             first_sequence=first_sequence,
             keys=batch.keys,
             values=self._encoder.values(batch.event_ids, first_sequence, batch.contents),
-            remembered=batch.event_ids if batch.is_remembered else (),
+            remembered=batch.event_ids if batch.is_remembered else batch.remembered,
         )
         self._land()
         self._journal.promise(promise, _kept(self._landed))

@@ -103,6 +103,7 @@ def refused(reason: Reason, field: str, *, record_type: str, rule: str = "") -> 
         f"the change to '{record_type}' is refused for its field '{field}': {reason.meaning}{broken}",
         reason=reason,
         field=field,
+        rule=rule,
         remedy=f"correct '{field}' at the source and send the change again",
     )
 

@@ -55,6 +55,8 @@ class Kind(StrEnum):
     NO_SUCH_PROCEDURE = "no-such-procedure"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
+    NO_SUCH_RECORD_TYPE = "no-such-record-type"
+    TOO_MANY_REQUESTS = "too-many-requests"
     BUSY = "busy"
     UNAVAILABLE = "unavailable"
     FAULT = "fault"
@@ -75,6 +77,8 @@ _TOLD: Mapping[Kind, tuple[int, str]] = {
     Kind.NO_SUCH_PROCEDURE: (404, "The catalogue has no such procedure."),
     Kind.NOT_FOUND: (404, "There is nothing here."),
     Kind.METHOD_NOT_ALLOWED: (405, "The method is not allowed here."),
+    Kind.NO_SUCH_RECORD_TYPE: (404, "The catalogue has no such record type."),
+    Kind.TOO_MANY_REQUESTS: (429, "Too much waits already; come again."),
     Kind.BUSY: (503, "Too many requests wait; come again."),
     Kind.UNAVAILABLE: (503, "No answer can be given now; come again."),
     Kind.FAULT: (500, "The service failed."),

@@ -1,122 +1,84 @@
-"""From JSON to changes. What a field cannot be read as is left for the desk to refuse; no text of a caller is told."""
+"""From JSON to columns of changes. What does not read is refused by its field; no text of a caller is told."""
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
-from bus.envelope import ChangeKind
-from bus.errors import RefusedError
+import polars as pl
+
+from bus.columns import HAS_BODY
+from bus.envelope import EventIdMaker
 from bus.reasons import Reason
-from producers.change import Change
-from producers.validation import refused
+from producers.bodies import BODY, BodyReader, ObjectReader
+from producers.desk import GIVEN, NATIONAL_ID
+from producers.once import mark_of
 from registry.contracts import RecordType
 
-ENVELOPE = frozenset(
-    {
-        "national_id",
-        "change_kind",
-        "effective_from",
-        "effective_to",
-        "recorded_at",
-        "record_key",
-        "previous_event_id",
-        "body",
-        "under_investigation",
-        "event_id",
-    }
-)
-UNKNOWN = "an unknown one"  # its name is the caller's text
+CHANGE = "change"  # what is no object at all
+UNKNOWN = "an unknown one"  # a field's name that is the caller's text
+ENVELOPE = {name: kind for name, kind in GIVEN.items() if name != HAS_BODY}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why an item is no change: the field, and the reason."""
+
+    field: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The items that read, as rows: which item each was, and its mark where it has an id of its own; and the others."""
+
+    frame: pl.DataFrame
+    items: Sequence[int]
+    marks: Sequence[bytes | None]
+    faults: Mapping[int, Fault]
 
 
 class ChangeReader:
     """Reads changes to records of one type."""
 
     def __init__(self, record_type: RecordType) -> None:
-        self._record_type = record_type
-        self._names = frozenset(field["name"] for field in record_type.body["fields"])
-        self._readers = {
-            field["name"]: reader
-            for field in record_type.body["fields"]
-            if (reader := _READERS.get(_logical_type(field["type"]))) is not None
-        }
+        self._envelope = ObjectReader(ENVELOPE, others=[BODY])
+        self._bodies = BodyReader(record_type)
+        self._fields = frozenset(field["name"] for field in record_type.body["fields"]) | {BODY}
+        self._key_field = record_type.record_key_field
+        self._new_id = EventIdMaker()
 
-    def read(self, said: Any) -> Change:
-        """The change that an item says. Raises RefusedError."""
-        if not isinstance(said, dict):
-            raise self._refused("change")
-        if not ENVELOPE.issuperset(said):
-            raise self._refused(UNKNOWN)
-        if not isinstance(said.get("national_id"), str):
-            raise self._refused("national_id", Reason.INVALID_NATIONAL_ID)
-        body = self._body(said.get("body"))
-        return Change(
-            national_id=said["national_id"],
-            change_kind=self._parsed(said, "change_kind", ChangeKind),
-            effective_from=_instant(said.get("effective_from")),
-            effective_to=_instant(said.get("effective_to")),
-            recorded_at=_instant(said["recorded_at"]) if "recorded_at" in said else datetime.now(UTC),
-            record_key=said["record_key"] if "record_key" in said else self._key_of(body),
-            previous_event_id=self._parsed(said, "previous_event_id", UUID),
-            body=body,
-            under_investigation=self._doubts(said.get("under_investigation")),
-            event_id=self._parsed(said, "event_id", UUID),
+    def read(self, said: Sequence[Any]) -> Changes:
+        """The items as changes, those that do not read aside."""
+        envelope = self._envelope.read([CHANGE if one is None else one for one in said])
+        bodies = self._bodies.read([one.get(BODY) if isinstance(one, dict) else None for one in said])
+        faults = {item: self._fault(field, self._fields) for item, field in bodies.faults.items()}
+        for item, field in envelope.faults.items():
+            is_object = isinstance(said[item], dict)
+            faults[item] = self._fault(field, ENVELOPE) if is_object else self._fault(CHANGE, {CHANGE})
+        items = [item for item in range(len(said)) if item not in faults]
+        frame = self._completed(envelope.frame.hstack(bodies.frame)[items])
+        marks = [self._mark(event_id, said[item]) for item, event_id in zip(items, frame["event_id"], strict=True)]
+        return Changes(frame=self._with_ids(frame), items=items, marks=marks, faults=faults)
+
+    def _completed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """What an item may leave out: its record key, where the body says it, and when it was recorded."""
+        keys = ["record_key", *([self._key_field] if self._key_field else [])]
+        return frame.with_columns(
+            pl.coalesce(*keys, pl.lit("")).alias("record_key"),
+            pl.col("recorded_at").fill_null(pl.lit(datetime.now(UTC)).cast(GIVEN["recorded_at"])),
         )
 
-    def _body(self, body: Any) -> Mapping[str, Any] | None:
-        if body is None:
+    def _with_ids(self, frame: pl.DataFrame) -> pl.DataFrame:
+        ids = [one or self._new_id().bytes for one in frame["event_id"]]
+        return frame.with_columns(pl.Series("event_id", ids, dtype=pl.Binary))
+
+    def _mark(self, event_id: bytes | None, said: Any) -> bytes | None:
+        if event_id is None:
             return None
-        if not isinstance(body, dict):
-            raise self._refused("body")
-        if not self._names.issuperset(body):
-            raise self._refused(UNKNOWN)
-        return {**body, **{name: read(body[name]) for name, read in self._readers.items() if name in body}}
+        return mark_of(event_id, json.dumps(said, sort_keys=True, separators=(",", ":")).encode())
 
-    def _key_of(self, body: Mapping[str, Any] | None) -> Any:
-        key_field = self._record_type.record_key_field
-        key = None if key_field is None or body is None else body.get(key_field)
-        return key if isinstance(key, str) else ""  # of a wrong one the desk names the body's field
-
-    def _doubts(self, names: Any) -> tuple[str, ...]:
-        if names is None:
-            return ()
-        if not isinstance(names, list) or not self._names.issuperset(map(str, names)):
-            raise self._refused("under_investigation")
-        return tuple(names)
-
-    def _parsed(self, said: Mapping[str, Any], name: str, parse: Callable[[Any], Any]) -> Any:
-        if said.get(name) is None:
-            return None
-        try:
-            return parse(said[name])
-        except (ValueError, TypeError, AttributeError):
-            raise self._refused(name) from None
-
-    def _refused(self, field: str, reason: Reason = Reason.INVALID_FIELD) -> RefusedError:
-        return refused(reason, field, record_type=self._record_type.id)
-
-
-def _instant(value: Any) -> Any:
-    try:
-        return datetime.fromisoformat(value)
-    except (ValueError, TypeError):
-        return value
-
-
-def _date(value: Any) -> Any:
-    try:
-        return date.fromisoformat(value)
-    except (ValueError, TypeError):
-        return value
-
-
-def _logical_type(avro_type: Any) -> str | None:
-    match avro_type:
-        case ["null", inner]:
-            return _logical_type(inner)
-        case {"logicalType": str(name)}:
-            return name
-    return None
-
-
-_READERS: Mapping[str | None, Callable[[Any], Any]] = {"date": _date, "timestamp-micros": _instant}
+    def _fault(self, field: str, known: Any) -> Fault:
+        reason = Reason.INVALID_NATIONAL_ID if field == NATIONAL_ID else Reason.INVALID_FIELD
+        return Fault(field=field if field in known else UNKNOWN, reason=reason)
