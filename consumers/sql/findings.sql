@@ -1,6 +1,7 @@
 -- What quality rules found: an event a rule, written in the transaction that applies the event. A finding is open until
 -- its event is corrected or annulled (`undone_at`) or, for a rule across registers, until the other register knows the
 -- person (`settled_at`); either may be taken back. The topic is fed from here: what changes is announced again.
+-- Its key leads with the subject, as that of `facts`: whatever is asked in the write path is asked of some persons.
 CREATE SCHEMA IF NOT EXISTS quality;
 CREATE TABLE IF NOT EXISTS quality.findings (
   finding bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
@@ -18,9 +19,8 @@ CREATE TABLE IF NOT EXISTS quality.findings (
   settled_at timestamptz,
   is_open boolean GENERATED ALWAYS AS (undone_at IS NULL AND settled_at IS NULL) STORED,
   announced_at timestamptz,
-  PRIMARY KEY (record_type, partition, position, rule)
+  PRIMARY KEY (subject, event_id, record_type, rule)
 );
-CREATE INDEX IF NOT EXISTS findings_event ON quality.findings (subject, event_id);
 CREATE INDEX IF NOT EXISTS findings_open ON quality.findings (record_type, rule) WHERE is_open;
 CREATE INDEX IF NOT EXISTS findings_unannounced ON quality.findings (finding) WHERE announced_at IS NULL;
 -- How far rules across registers have been judged: by rule, along its own log and along the other register's.

@@ -4,4 +4,4 @@ SELECT %(agency)s, %(record_type)s, * FROM unnest(
   %(rules)s::text[], %(fields)s::text[], %(subjects)s::uuid[], %(event_ids)s::uuid[],
   %(partitions)s::integer[], %(positions)s::bigint[], %(known_at)s::timestamptz[]
 )
-ON CONFLICT (record_type, partition, position, rule) DO NOTHING
+ON CONFLICT (subject, event_id, record_type, rule) DO NOTHING

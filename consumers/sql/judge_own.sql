@@ -18,4 +18,4 @@ WHERE change_kind IN (0, 2) AND voided_by IS NULL AND NOT EXISTS (
   SELECT FROM {register}.facts AS known
   WHERE known.subject = judged.subject AND known.change_kind IN (0, 2) AND known.voided_by IS NULL
 )
-ON CONFLICT (record_type, partition, position, rule) DO NOTHING
+ON CONFLICT (subject, event_id, record_type, rule) DO NOTHING

@@ -26,4 +26,4 @@ FROM judged JOIN {own}.facts USING (subject)
 JOIN quality.judged AS read ON read.record_type = %(record_type)s AND read.rule = %(rule)s
   AND read.view = %(record_type)s AND read.partition = facts.partition AND facts.position < read.next_position
 WHERE NOT is_known AND change_kind IN (0, 2) AND voided_by IS NULL
-ON CONFLICT (record_type, partition, position, rule) DO NOTHING
+ON CONFLICT (subject, event_id, record_type, rule) DO NOTHING
