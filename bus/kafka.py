@@ -85,9 +85,19 @@ def bus_error(error: KafkaError | KafkaException, doing: str) -> BusError:
     cause: Any = error.args[0] if isinstance(error, KafkaException) else error
     if isinstance(cause, KafkaError) and (cause.retriable() or cause.code() in _AWAY):
         return TransientError(f"Kafka is away while {doing}: {cause.str()}", remedy="waiting for it; check the brokers")
+    if isinstance(cause, KafkaError) and cause.code() in _FORBIDDEN:
+        return BusError(f"Kafka did not allow {doing}", remedy="'yekbar agency list' says who may do what")
     text = cause.str() if isinstance(cause, KafkaError) else str(cause)
     return BusError(f"Kafka refused {doing}: {text}")
 
+
+_FORBIDDEN = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
 
 _AWAY = frozenset(
     {
