@@ -22,6 +22,7 @@ from registry.contracts import QualityRule, RecordType, Severity
 from registry.quality import Gate
 
 NATIONAL_ID = "national_id"
+SUBJECT = "subject"  # in the place of the id, from who knows the person by nothing else any more
 INSTANT = pl.Datetime("us", "UTC")
 GIVEN: Mapping[str, pl.DataType] = {  # what a frame of changes may say beside the body's fields
     NATIONAL_ID: pl.String(),
@@ -89,10 +90,12 @@ class Desk:
 
     def check(self, frame: pl.DataFrame, *, now: datetime) -> Checked:
         """The rows that may be sent and those that may not. Raises RefusedError when a whole column is at fault."""
+        known = frame[SUBJECT] if SUBJECT in frame.columns else None
+        if known is not None:
+            frame = frame.drop(SUBJECT).with_columns(pl.lit(None, pl.String).alias(NATIONAL_ID))
         given, mistyped = self._typed(frame)
-        found = self._subjects.of_column(given[NATIONAL_ID])
         rows = given.with_columns(
-            found.subjects.alias("subject"),
+            (self._subjects.of_column(given[NATIONAL_ID]).subjects if known is None else known).alias(SUBJECT),
             change_kind=pl.col("change_kind").replace_strict(
                 KINDS, range(len(KINDS)), default=None, return_dtype=pl.Int32
             ),

@@ -125,8 +125,12 @@ class SqliteJournal:
                 ),
             )
             self._remember(connection, promise.remembered)
+            self._keep_beside(connection, promise)
             connection.execute("UPDATE source SET next_sequence = ?", (after,))
         self._next_sequence = after
+
+    def _keep_beside(self, connection: sqlite3.Connection, promise: Promise) -> None:
+        """What an on-ramp keeps with a promise, in the same step; a plain journal keeps nothing."""
 
     def settle(self, kept: Kept) -> None:
         """See Journal."""
