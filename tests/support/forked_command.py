@@ -12,7 +12,7 @@ from deploy.cli import main, publish  # what the command would import, before an
 from producers import files
 
 assert publish.app
-files.ROWS_TOGETHER = 500
+files.ROWS_TOGETHER = 200
 
 for line in sys.stdin:
     pid = os.fork()
