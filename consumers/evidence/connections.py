@@ -15,7 +15,7 @@ STATEMENT_TIMEOUT_S = 5
 CONNECT_TIMEOUT_S = 5
 RECONNECT_S = 0.5
 # Plans are kept for the life of a connection; made while a view is still small, they must not read all of it later.
-_SESSION = " ".join(
+SESSION = " ".join(
     f"-c {setting}"
     for setting in (
         f"statement_timeout={STATEMENT_TIMEOUT_S * 1000}",
@@ -37,7 +37,7 @@ async def connect(database_url: str) -> AsyncConnection[Any]:
     return await AsyncConnection.connect(
         database_url,
         autocommit=True,
-        options=_SESSION,
+        options=SESSION,
         connect_timeout=CONNECT_TIMEOUT_S,
     )
 
