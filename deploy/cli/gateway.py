@@ -10,7 +10,7 @@ from deploy.cli.output import error_console
 from deploy.cli.publish import journal_path
 from deploy.serving import token_settings
 from deploy.wiring import Wiring, wire
-from producers.gateway.app import ROUTES, GatewayApp
+from producers.gateway.app import GatewayApp
 from producers.journal_file import SqliteJournal
 from producers.publisher import Publisher
 from registry.contracts import RecordType
@@ -59,4 +59,4 @@ def gateway_app(wiring: Wiring, *, name: str) -> Observed:
         )
 
     made = GatewayApp(catalogue=wiring.catalogue, settings=token_settings(wiring), opening=opening)
-    return Observed(made, door="gateway", routes=ROUTES, fault=made.fault)
+    return Observed(made, door="gateway", routes=made.routes, fault=made.fault)

@@ -7,7 +7,7 @@
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -30,7 +30,6 @@ from producers.publisher import Published, Publisher
 from registry.contracts import Catalogue, RecordType, RecordTypeId
 
 PREFIX = "/v1/records/"
-ROUTES = ("/", "/openapi.json", PREFIX)
 BODY_BYTES_MAX = 4 << 20
 BODIES_BYTES_MAX = 64 << 20  # of all requests in hand; beyond it callers are told to come again
 CHANGES_MAX = 1_000  # in one request
@@ -65,6 +64,11 @@ class GatewayApp(Application):
             PREFIX: {"POST": self._post},
         }
         super().__init__(Router(routes, body_bytes_max=BODY_BYTES_MAX, admit=self._admit))
+
+    @property
+    def routes(self) -> Sequence[str]:
+        """The paths of all that is asked for again and again."""
+        return ["/openapi.json", *(f"{PREFIX}{name}" for name in self._record_types)]
 
     async def start(self) -> None:
         """Fetches the issuer's keys, and keeps them fresh."""
