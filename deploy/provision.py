@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from bus.heartbeats import HEARTBEAT_SCHEMA
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error
 from bus.topics import (
     AUDIT_AGREEMENTS,
@@ -28,6 +29,7 @@ from consumers.materializer.positions import create_positions
 from consumers.quality import create_findings
 from consumers.quarantine import create_quarantine
 from consumers.relay import create_relays
+from consumers.rights import grant_rights
 from consumers.views import create_views
 from deploy.wiring import Wiring
 from registry.client import SchemaRegistry
@@ -48,6 +50,7 @@ def provision(wiring: Wiring) -> None:
     record_types = [*wiring.catalogue.record_types.values(), access_contract()]
     create_topics(wiring.kafka, record_types)
     register_schemas(wiring.registry, record_types)
+    wiring.registry.register(event_subject_name(SOURCE_HEARTBEATS), HEARTBEAT_SCHEMA)
     with wiring.database() as connection:
         create_positions(connection)
         create_quarantine(connection)
@@ -58,6 +61,7 @@ def provision(wiring: Wiring) -> None:
         create_relays(connection)
         for record_type in record_types:
             create_views(connection, record_type)
+        grant_rights(connection, record_types)
 
 
 def create_topics(

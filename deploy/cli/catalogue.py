@@ -12,6 +12,9 @@ import typer
 from bus.errors import SettingError
 from deploy.cli.output import AsJson, error_console, print_json, print_table
 from deploy.provision import provision
+from deploy.topic_page.facts import avro_words, topic_facts
+from deploy.topic_page.markdown import markdown
+from deploy.topic_page.steps import steps
 from deploy.wiring import wire
 from registry.catalogue import load_catalogue
 from registry.contracts import (
@@ -65,13 +68,20 @@ def show(
     folder: Annotated[
         Path | None, typer.Option("--catalogue", envvar="YEKBAR_CATALOGUE", help="The catalogue's folder.")
     ] = None,
+    topic: Annotated[
+        bool, typer.Option("--topic", help="Of a record type: what a Kafka client in any language must do.")
+    ] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="With --topic: the page as Markdown.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show an agency, a record type, an evidence type, a procedure or an agreement.
 
-    Example: yekbar catalogue show tax-clearance
+    Example: yekbar catalogue show tax-clearance, or: yekbar catalogue show welfare.benefit --topic --markdown
     """
     catalogue = load_catalogue(folder)
+    if topic or as_markdown:
+        _show_topic(catalogue, name, as_markdown=as_markdown, as_json=as_json)
+        return
     found = {kind: entries[name] for kind in KINDS if name in (entries := getattr(catalogue, kind))}
     if name is None:
         _list(catalogue, as_json=as_json)
@@ -137,7 +147,7 @@ def _show_record_type(_: Catalogue, record_type: RecordType) -> None:
     print_table(
         "Body",
         ["field", "type", "is", "title"],
-        [(one.name, _avro(types[one.name]), one.classification, _label(one.title)) for one in record_type.fields],
+        [(one.name, avro_words(types[one.name]), one.classification, _label(one.title)) for one in record_type.fields],
     )
     rules = [(one.id, one.severity, one.field, _held_to(one)) for one in record_type.rules]
     print_table("Quality rules", ["rule", "if broken", "field", "must hold"], rules)
@@ -186,6 +196,35 @@ def _show_procedure(catalogue: Catalogue, procedure: Procedure) -> None:
 def _show_agreement(_: Catalogue, agreement: Agreement) -> None:
     facts = _facts(agreement)
     _table_of(f"Agreement {facts.pop('id')}", {}, {name.replace("_", " "): fact for name, fact in facts.items()})
+
+
+def _show_topic(catalogue: Catalogue, name: str | None, *, as_markdown: bool, as_json: bool) -> None:
+    found = {str(one.id): one for one in catalogue.record_types.values()}.get(name or "")
+    if found is None:
+        known = ", ".join(sorted(catalogue.record_types))
+        raise SettingError(
+            f"the catalogue has no record type '{name}'" if name else "no record type is named",
+            remedy=f"only a record type has a topic; known are {known}",
+        )
+    facts = topic_facts(catalogue, found)
+    if as_json:
+        print_json(facts)
+    elif as_markdown:
+        typer.echo(markdown(facts), nl=False)
+    else:
+        _tell_topic(found, facts)
+
+
+def _tell_topic(record_type: RecordType, facts: Mapping[str, Any]) -> None:
+    names = ("topic", "registry_subject", "schema_lookup", "key", "value", "quarantine_topic")
+    told = {name.replace("_", " "): facts[name] for name in names}
+    _table_of(f"Topic {facts['topic']}", record_type.title, {**told, "heartbeats": facts["heartbeat"]["topic"]})
+    print_table("What to do", ["step", "how"], steps(facts))
+    for title, key in (("Envelope", "envelope"), ("Body", "body"), ("Quality rules", "rules")):
+        if facts[key]:
+            print_table(title, list(facts[key][0]), ([*row.values()] for row in facts[key]))
+    print_table("Reasons of quarantine", ["reason", "means"], facts["quarantine_reasons"].items())
+    error_console().print("a client that runs as it is typed is on the page: add --markdown")
 
 
 _SHOWN: Mapping[type, Any] = {
@@ -238,20 +277,6 @@ def _named(procedure: Procedure) -> Iterator[EvidenceTypeId]:
     for requirement in procedure.requirements:
         for names in requirement.evidence_lists:
             yield from names
-
-
-def _avro(avro_type: Any) -> str:
-    """A body field's type in a few words."""
-    match avro_type:
-        case ["null", inner]:
-            return f"{_avro(inner)}, may be null"
-        case {"type": "enum", "symbols": symbols}:
-            return " | ".join(symbols)
-        case {"type": "array"}:
-            return "list of strings"
-        case {"logicalType": str(name)} | {"type": str(name)} | str(name):
-            return name
-    return str(avro_type)
 
 
 def _facts(value: Any) -> Any:
