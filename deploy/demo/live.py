@@ -129,6 +129,17 @@ class EvidenceApi:
             raise UnansweredError(f"the evidence API answered {response.status_code}: {answer.get('title')}")
         return response.status_code, answer
 
+    def own_list(self, national_id: str, *, limit: int) -> list[dict[str, Any]]:
+        """Who asked about a citizen, as she herself is told. Raises UnansweredError."""
+        token = self._issuer.token({"national_id": national_id, "acr": "high"})
+        response = self._client.get(
+            "/v1/me/accesses", params={"limit": limit}, headers={"authorization": f"Bearer {token}"}
+        )
+        if response.status_code != httpx2.codes.OK:
+            raise UnansweredError(f"the evidence API answered {response.status_code} to a citizen")
+        shown: list[dict[str, Any]] = response.json()["accesses"]
+        return shown
+
     def stop(self) -> None:
         """Ends the process in order."""
         self._client.close()

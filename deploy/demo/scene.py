@@ -103,18 +103,23 @@ class Scene:
 
     def ask(self, agency: str, procedure: str, national_id: str | None = None, **asked: Any) -> Answer:
         """An agency asks about the hero, or about somebody else; what is stale it asks again, as any client would."""
-        person = national_id or self.population.hero.national_id
-        said = {"procedure": procedure, "national_id": person, "case_reference": "1405/128/7", **asked}
         patience = Stopwatch()
         while True:
-            watch = Stopwatch()
-            status, body = self.api.ask(agency, said)
-            answer = Answer(status=status, body=body, seconds=watch.seconds)
-            if national_id is None:
-                self.asked_about_hero.append(UUID(body["access_id"]))
+            answer = self.ask_once(agency, procedure, national_id, **asked)
             if not answer.is_stale or patience.seconds > STALE_PATIENCE_S:
                 return answer
             time.sleep(STALE_PAUSE_S)
+
+    def ask_once(self, agency: str, procedure: str, national_id: str | None = None, **asked: Any) -> Answer:
+        """An agency asks, and takes the answer as it is."""
+        person = national_id or self.population.hero.national_id
+        said = {"procedure": procedure, "national_id": person, "case_reference": "1405/128/7", **asked}
+        watch = Stopwatch()
+        status, body = self.api.ask(agency, said)
+        answer = Answer(status=status, body=body, seconds=watch.seconds)
+        if national_id is None:
+            self.asked_about_hero.append(UUID(body["access_id"]))
+        return answer
 
     @property
     def today(self) -> date:

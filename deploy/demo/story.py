@@ -9,7 +9,13 @@ from deploy.demo.steps.error import wrong_death_is_undone
 from deploy.demo.steps.joining import agencies_have_databases, agencies_publish, views_catch_up, views_say_the_truth
 from deploy.demo.steps.poison import poison_is_put_aside
 from deploy.demo.steps.rates import rates_are_told
-from deploy.demo.steps.rights import citizen_sees_who_looked, half_a_right_is_half_an_answer, stranger_is_denied
+from deploy.demo.steps.rights import (
+    citizen_sees_who_looked,
+    half_a_right_is_half_an_answer,
+    harvester_is_stopped,
+    stranger_is_denied,
+    what_is_not_read_yet_is_stale,
+)
 from deploy.demo.steps.share import share_is_told
 
 Step = Callable[[Scene], None]
@@ -24,6 +30,8 @@ STORY: tuple[Step, ...] = (
     wrong_death_is_undone,
     stranger_is_denied,
     half_a_right_is_half_an_answer,
+    what_is_not_read_yet_is_stale,
+    harvester_is_stopped,
     poison_is_put_aside,
     citizen_sees_who_looked,
     auditor_replays_the_log,
