@@ -89,9 +89,9 @@ class Exchange:
 
     def answer(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         """Gives the answer."""
-        self.is_answered = True
         closing = [(b"connection", b"close")] if self.is_last else []
         head = head_bytes(status, [*self._line.default_headers, *headers, *closing])
+        self.is_answered = True
         self._line.write(head if self.scope["method"] == "HEAD" else head + body)
         self._line.finish(self)
 

@@ -51,7 +51,7 @@ class Refused(Exception):  # noqa: N818 - it carries a response, it is no fault 
 
 
 class Router:
-    """Finds the route of a request: by its path, or by the longest prefix that ends with a slash.
+    """Finds the route of a request: by its path, or by the longest prefix that ends with a slash; '/' is itself alone.
 
     `admit` may refuse a request that brings a body before the body is read.
     """
@@ -92,7 +92,7 @@ class Router:
         if found is not None:
             return found, ""
         prefix, slash, rest = path.rpartition("/")
-        found = self._routes.get(prefix + slash) if rest else None
+        found = self._routes.get(prefix + slash) if prefix and rest else None
         if found is None:
             raise Refused(Problem(kind=Kind.NOT_FOUND))
         return found, rest

@@ -45,6 +45,7 @@ from deploy.local.process import free_port
 
 DATABASE_VARIABLE, FOLDER_VARIABLE = "BENCH_DATABASE_URL", "BENCH_FOLDER"
 WARM_UP = 1.25  # the load runs a quarter longer than it counts
+WARM_UP_S = 2
 CHECKED = 50  # persons whose answers of all services are compared
 DENIALS = 1_000  # timed for each kind of person
 
@@ -183,6 +184,8 @@ def bench(database_url: str, folder: Path, postgres: int, options: argparse.Name
             wait_for(f"http://127.0.0.1:{rival.port}")
         is_right = are_right(rivals, token, database_url, options.persons)
         known, unknown = denial_times(rivals[0], issuer, options.persons)
+        for rival in rivals:  # pools are filled, statements prepared
+            measure(rival, token, postgres, argparse.Namespace(**{**vars(options), "seconds": WARM_UP_S}))
         runs: dict[str, list[Run]] = {rival.name: [] for rival in rivals}
         for _ in range(options.runs):
             for rival in rivals:
