@@ -20,6 +20,7 @@ import psycopg
 import structlog
 from psycopg import sql
 
+from bus.failpoints import failpoint
 from bus.reasons import Reason
 from producers.errors import JournalError, NoOutboxError
 from producers.journal import Journal
@@ -73,6 +74,7 @@ class OutboxRelay:
             try:
                 with self._connection() as leading, self._connection() as reading:
                     if self._lead(leading, must_stop):
+                        failpoint("relay.leading")
                         turn = _Turn(self, Outbox(leading, self._schema), reading, on_complete)
                         self._serve(turn, reading, must_stop)
             except (psycopg.OperationalError, JournalError) as exc:
@@ -166,6 +168,7 @@ class _Turn:
         asked_at = datetime.now(UTC)
         rows = self._drain()
         if rows:
+            failpoint("relay.drained")
             self._held_back_since, self._held_back_poll_s = None, HELD_BACK_POLL_S
             for name in dict.fromkeys(row.record_type for row in rows):
                 self._relay_rows(name, [row for row in rows if row.record_type == name])
@@ -194,6 +197,7 @@ class _Turn:
         if changes.frame.height:
             source.journal.cover(Stretch(rows[0].place, rows[-1].place))
             outcome = source.publisher.publish_columns(changes.frame)
+            failpoint("relay.published")
             refused += at_desk(changes, outcome.refused)
             self._relay.relayed += outcome.published
         self._refuse(refused)
@@ -212,6 +216,7 @@ class _Turn:
         }
         with self._outbox.transaction():
             self._outbox.statement("outbox_refuse.sql", columns)
+            failpoint("relay.refusing")
 
     def _source(self, name: str) -> _Source | None:
         """The source of a record type, opened when it is first needed; None when the catalogue has no such type."""

@@ -17,6 +17,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from bus.failpoints import failpoint
 from bus.framing import FRAME_BYTES
 from producers.errors import JournalError, WrongJournalError
 from producers.journal import FIRST_SEQUENCE, NOTHING_KEPT, Kept, Promise, hold_same_topic
@@ -175,6 +176,7 @@ class OutboxJournal:
         with self._outbox.transaction():
             self._forget(kept)
             self._outbox.statement("outbox_promise.sql", said)
+            failpoint("relay.promising")
         self._next_sequence = after
         self._stretches[promise.first_sequence] = (self._covered, _event_ids(promise))
         self._drop(kept)
@@ -183,6 +185,7 @@ class OutboxJournal:
         """See Journal."""
         with self._outbox.transaction(is_durable=False):
             self._forget(kept)
+            failpoint("relay.settling")
         self._drop(kept)
 
     def learn(self, next_sequence: int, event_ids: Sequence[bytes]) -> None:

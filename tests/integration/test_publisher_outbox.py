@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import count as count_from
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -18,6 +19,7 @@ from confluent_kafka import TopicPartition
 from psycopg.types.json import Jsonb
 
 from bus.columns import Decoder
+from bus.failpoints import EXIT_CODE
 from bus.heartbeats import decode_heartbeat
 from bus.kafka import admin, consumer, kafka_connection
 from bus.national_id import iran_check_digit
@@ -36,6 +38,7 @@ from registry.client import InMemorySchemaRegistry
 from registry.composition import event_schema
 from registry.contracts import QualityRule, RecordType, Severity
 
+SUPPORT = Path(__file__).parents[1] / "support"
 DEADLINE_S = 60
 SCHEMA = "desk outbox"  # a name that careless code trips over
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -391,35 +394,115 @@ def test_of_two_relays_one_works_and_the_other_takes_over(outbox, database_url, 
     assert events["record_key"].to_list() == ["1", "2", "3"]
 
 
-def test_a_relay_killed_at_any_moment_loses_and_doubles_nothing(outbox, database_url, kafka, deed):
-    chance = random.Random(5)
+STEPS = (
+    "relay.leading",
+    "relay.drained",
+    "relay.promising",
+    "publisher.promised",
+    "publisher.flown",
+    "relay.published",
+    "relay.refusing",
+    "publisher.landed",
+    "relay.settling",
+)
+KILLS = 20
+REFUSED_EVERY = 30  # of the changes that the application writes
+
+
+class Forked:
+    """Relays that are forked ready."""
+
+    def __init__(self, server):
+        self._server = server
+
+    def start(self, steps=""):
+        print(steps, file=self._server.stdin, flush=True)
+        return int(self._server.stdout.readline())
+
+    def ended(self):
+        """How the relay that was started last ended; waits for it."""
+        return int(self._server.stdout.readline())
+
+
+@contextmanager
+def forked_relays(database_url, kafka, record_type):
+    words = [str(Path(__file__).parent), database_url, kafka["bootstrap.servers"], record_type.id]
+    server = subprocess.Popen(
+        [sys.executable, SUPPORT / "forked_relay.py", *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    with server:
+        yield Forked(server)
+        server.stdin.close()
+
+
+@contextmanager
+def writing(database_url, record_type):
+    """An application that writes and writes; yields what it has committed, and what of it is to be refused."""
     must_end = threading.Event()
-    written = []
+    good, bad = [], []
 
-    def writing():
+    def write_on():
+        chance = random.Random(7)
         with psycopg.connect(database_url) as connection:
-            number = 0
-            while not must_end.is_set():
-                for _ in range(20):
-                    write(connection, deed, number)
-                    written.append(f"{number}")
-                    number += 1
-                connection.commit()
+            for start in count_from(0, 10):
+                if must_end.is_set():
+                    return
+                some = range(start, start + 10)
+                for number in some:
+                    body = {"number": f"{number}", "area": 0 if number % REFUSED_EVERY == 0 else 80, "tags": []}
+                    write(connection, record_type, number, body=body)
+                if chance.random() < 0.1:
+                    connection.rollback()
+                else:
+                    connection.commit()
+                    good.extend(number for number in some if number % REFUSED_EVERY)
+                    bad.extend(number for number in some if number % REFUSED_EVERY == 0)
+                time.sleep(0.005)
 
-    writer = threading.Thread(target=writing)
+    writer = threading.Thread(target=write_on)
     writer.start()
-    for _ in range(6):
-        with relay_process(database_url, kafka, deed):
-            time.sleep(chance.uniform(0.1, 1.5))
-    must_end.set()
-    writer.join()
+    try:
+        yield good, bad
+    finally:
+        must_end.set()
+        writer.join()
+
+
+def test_twenty_relays_killed_at_their_steps_and_at_random_points_lose_and_double_nothing(
+    outbox, database_url, kafka, deed
+):
+    chance = random.Random(5)
+    with writing(database_url, deed) as (good, bad), forked_relays(database_url, kafka, deed) as relays:
+        for step in STEPS:
+            occurrence = 1 if step == "relay.leading" else chance.randint(1, 3)
+            relays.start(f"{step}={occurrence}")
+            assert relays.ended() == EXIT_CODE, step
+        for _ in range(KILLS - len(STEPS)):
+            relay = relays.start()
+            time.sleep(chance.uniform(0.1, 1.0))
+            os.kill(relay, signal.SIGKILL)
+            assert relays.ended() == -signal.SIGKILL
     with relaying(database_url, [deed], kafka):
         wait_until(lambda: count(outbox) == 0)
 
+    assert_log_is(kafka, deed, good)
+    refused = outbox.execute(f"SELECT body->>'number' FROM \"{SCHEMA}\".refused").fetchall()
+    assert sorted(int(number) for (number,) in refused) == bad
+    wait_until(lambda: count(outbox, "promises") == 0)
+
+
+def assert_log_is(kafka, deed, numbers):
+    """Each change that was committed is one event of the log, in its order and with its content, and no other is."""
     events = events_of(kafka, deed)
-    assert events["sequence"].to_list() == list(range(1, len(written) + 1))
-    assert events["record_key"].to_list() == written
-    assert count(outbox, "promises") == 0
+    assert events["sequence"].to_list() == list(range(1, len(numbers) + 1))
+    assert events["event_id"].n_unique() == len(numbers)
+    assert events.select("record_key", "number", "area", "subject", "effective_from").rows() == [
+        (f"{one}", f"{one}", 80, PSEUDONYMIZER.subject(person(one)).bytes, START + timedelta(days=one % 100))
+        for one in numbers
+    ]
 
 
 @pytest.mark.local_stack
