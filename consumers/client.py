@@ -6,7 +6,7 @@ with EvidenceClient("https://evidence.example", token=lambda: my_token) as clien
         grant(answer.claims("insurance-history"))
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from consumers.errors import ConsumerError
 from consumers.evidence.answer import Status
-from consumers.evidence.models import EvidenceAnswer, Problem, ProcedureDescription, Procedures
+from consumers.evidence.models import EvidenceAnswer, EvidenceAnswers, Problem, ProcedureDescription, Procedures
 
 TIMEOUT_S = 10.0
 Model = TypeVar("Model", bound=BaseModel)
@@ -82,24 +82,46 @@ class EvidenceClient:
         *,
         case_reference: str | None = None,
         acting_user: str | None = None,
+        represented_party: str | None = None,
         effective_at: datetime | None = None,
         known_at: datetime | None = None,
         allow_stale: bool = False,
     ) -> Answer:
-        """The evidence that a procedure requires about a person. Raises ClientError, and StaleError unless allowed."""
-        asked = {
-            "procedure": procedure,
-            "national_id": national_id,
-            "case_reference": case_reference,
-            "acting_user": acting_user,
-            "effective_at": effective_at and effective_at.isoformat(),
-            "known_at": known_at and known_at.isoformat(),
-        }
-        body = {name: value for name, value in asked.items() if value is not None}
+        """The evidence that a procedure requires about a person, or about the one for whom she acts by a mandate.
+
+        Raises ClientError, and StaleError unless allowed.
+        """
+        asked = _asked(procedure, case_reference, acting_user, effective_at, known_at)
+        body = {**asked, "national_id": national_id}
+        if represented_party is not None:
+            body["represented_party"] = represented_party
         answer = Answer(_read(EvidenceAnswer, self._call("POST", "/v1/evidence", body)))
-        if not allow_stale and any(one.status is Status.STALE for one in answer.said.requirements):
-            raise StaleError(answer)
-        return answer
+        return answer if allow_stale else _not_stale(answer)
+
+    def ask_about_many(
+        self,
+        procedure: str,
+        national_ids: Sequence[str],
+        *,
+        case_reference: str | None = None,
+        acting_user: str | None = None,
+        effective_at: datetime | None = None,
+        known_at: datetime | None = None,
+        allow_stale: bool = False,
+    ) -> list[Answer | Problem]:
+        """The answers about many persons, in their order; a problem where a person has none.
+
+        Raises ClientError when there is no answer at all, and StaleError unless allowed.
+        """
+        asked = _asked(procedure, case_reference, acting_user, effective_at, known_at)
+        body = {**asked, "national_ids": list(national_ids)}
+        said = _read(EvidenceAnswers, self._call("POST", "/v1/evidence", body)).answers
+        answers = [Answer(one) if isinstance(one, EvidenceAnswer) else one for one in said]
+        if not allow_stale:
+            for one in answers:
+                if isinstance(one, Answer):
+                    _not_stale(one)
+        return answers
 
     def procedures(self) -> Procedures:
         """Every procedure that can be asked for. Raises ClientError."""
@@ -130,6 +152,30 @@ class EvidenceClient:
         if response.status_code == httpx2.codes.OK:
             return response
         raise _error(response)
+
+
+def _asked(
+    procedure: str,
+    case_reference: str | None,
+    acting_user: str | None,
+    effective_at: datetime | None,
+    known_at: datetime | None,
+) -> dict[str, Any]:
+    """A request without its persons; what is not said is left out."""
+    asked = {
+        "procedure": procedure,
+        "case_reference": case_reference,
+        "acting_user": acting_user,
+        "effective_at": effective_at and effective_at.isoformat(),
+        "known_at": known_at and known_at.isoformat(),
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _not_stale(answer: Answer) -> Answer:
+    if any(one.status is Status.STALE for one in answer.said.requirements):
+        raise StaleError(answer)
+    return answer
 
 
 def _read(model: type[Model], response: httpx2.Response) -> Model:

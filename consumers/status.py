@@ -47,13 +47,18 @@ class ViewStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStatus:
-    """What a view has received of one source, which numbers its events densely from 1."""
+    """What a view has received of one source, which numbers its events densely from 1.
+
+    Everything that a source with a heartbeat had sent until `whole_until` is in the view.
+    """
 
     view: str
     source: str
     highest_sequence: int
     received: int
-    recorded_at: datetime
+    recorded_at: datetime | None
+    heard_at: datetime | None = None
+    whole_until: datetime | None = None
 
     @property
     def missing(self) -> int:

@@ -13,6 +13,8 @@ from psycopg import Connection, sql
 from psycopg.rows import class_row
 
 from bus.topics import records_topic
+from consumers.agreements.changes import fold
+from consumers.agreements.store import read_changes
 from consumers.errors import NotFoundError
 from consumers.evidence.decision import Agreements
 from consumers.status import (
@@ -51,7 +53,7 @@ def read_status(connection: Connection[Any], ends: Ends | None, catalogue: Catal
         raise NotFoundError(
             "the database has no views of this catalogue", remedy="make them with 'yekbar catalogue apply'"
         ) from exc
-    procedures = procedure_statuses(catalogue, views, Agreements(catalogue.agreements.values()), now)
+    procedures = procedure_statuses(catalogue, views, _agreements(connection, catalogue), now)
     return Status(
         at=now,
         views=views,
@@ -60,6 +62,14 @@ def read_status(connection: Connection[Any], ends: Ends | None, catalogue: Catal
         procedures=procedures,
         agencies=agency_statuses(catalogue, views, procedures, open_findings),
     )
+
+
+def _agreements(connection: Connection[Any], catalogue: Catalogue) -> Agreements:
+    """The agreements as they count now: those of the catalogue, and what was changed since."""
+    row = connection.execute("SELECT to_regclass('yekbar.agreement_changes') IS NOT NULL").fetchone()
+    changes = read_changes(connection) if row is not None and row[0] else ()
+    rights = fold(catalogue, changes)
+    return Agreements(rights.agreements.values(), rights.standings)
 
 
 def read_ends(client: AdminClient, catalogue: Catalogue) -> Ends | None:

@@ -84,9 +84,17 @@ def _print(found: Status) -> None:
     if found.sources:
         print_table(
             "Sources",
-            ["record type", "source", "sent", "received", "missing", "last change"],
+            ["record type", "source", "sent", "received", "missing", "last change", "all it sent until"],
             (
-                [one.view, one.source, one.highest_sequence, one.received, one.missing, ago(one.recorded_at, found.at)]
+                [
+                    one.view,
+                    one.source,
+                    one.highest_sequence,
+                    one.received,
+                    one.missing,
+                    ago(one.recorded_at, found.at),
+                    ago(one.whole_until, found.at),
+                ]
                 for one in found.sources
             ),
         )

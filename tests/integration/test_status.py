@@ -69,6 +69,11 @@ def test_a_view_is_told_against_the_end_of_its_log_with_what_its_sources_sent_an
             {"view": view, "now": NOW},
         )
         connection.execute(
+            "INSERT INTO yekbar.heartbeats (view, source, last_sequence, complete_until, heard_at, whole_until)"
+            " VALUES (%(view)s, 's', 5, %(now)s, %(now)s, NULL), (%(view)s, 'quiet', 0, %(now)s, %(now)s, %(now)s)",
+            {"view": view, "now": NOW},
+        )
+        connection.execute(
             "INSERT INTO yekbar.quarantine (view, topic, partition, position, reason, detail, known_at, headers)"
             " VALUES (%s, 't', 0, 0, 'truncated', '', %s, '[]')",
             (view, NOW),
@@ -78,7 +83,8 @@ def test_a_view_is_told_against_the_end_of_its_log_with_what_its_sources_sent_an
 
     (told,) = found.views
     assert (told.rows, told.position, told.end_of_log, told.lag_events, told.as_of) == (0, 2, 3, 1, None)
-    assert [(one.source, one.highest_sequence, one.received, one.missing) for one in found.sources] == [("s", 4, 3, 1)]
+    sources = [(one.source, one.highest_sequence, one.received, one.missing, one.whole_until) for one in found.sources]
+    assert sources == [("quiet", 0, 0, 0, NOW), ("s", 5, 3, 2, None)]
     assert [(one.reason, one.waiting) for one in found.quarantine] == [("truncated", 1)]
     assert [one.open_findings for one in found.agencies] == [2]
 

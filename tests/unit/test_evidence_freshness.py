@@ -105,3 +105,30 @@ def test_a_view_with_a_partition_that_was_never_caught_up_is_never_caught_up():
     clock = ClockReader().clock([(b"a.one", b"1", b"f", None, None, None, None)], NOW)
 
     assert clock.staleness([ONE], age_max=None, known_at=None) is Staleness.NEVER_CAUGHT_UP
+
+
+def test_a_source_whose_heart_stopped_makes_its_view_stale_but_not_what_was_known_before():
+    heard = {"a.one": Heard(missing=0, at=ago(1), complete_until=ago(200), quietest_at=ago(200))}
+    clock = Clock(caught_up={"a.one": ago(1)}, heard=heard, now=NOW)
+
+    assert clock.staleness([ONE], age_max=None, known_at=None) is Staleness.SOURCE_SILENT
+    assert clock.staleness([ONE], age_max=None, known_at=ago(300)) is None
+    assert clock.freshness([ONE]).source_state is SourceState.SILENT
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "known_at", "until"),
+    [
+        (ago(5), ago(9), None, ago(9)),
+        (ago(5), None, None, None),
+        (ago(5), ago(9), ago(60), ago(60)),
+    ],
+)
+def test_evidence_is_complete_until_the_least_that_its_sources_vouch_for(one, two, known_at, until):
+    heard = {
+        name: Heard(missing=0, at=NOW, complete_until=time, quietest_at=NOW)
+        for name, time in (("a.one", one), ("a.two", two))
+    }
+    clock = Clock(caught_up={"a.one": NOW, "a.two": NOW}, heard=heard, now=NOW)
+
+    assert clock.freshness([ONE, TWO], known_at=known_at).complete_until == until

@@ -1,5 +1,7 @@
+from dataclasses import replace
+
 import pytest
-from evidence_service import JOB, PERSON, STATUS, caught_up, put
+from evidence_service import AGREED, JOB, PERSON, STATUS, STRANGER, accesses, catalogue, caught_up, put, serving
 
 from consumers.client import AwayError, ClientError, EvidenceClient, NotPermittedError, StaleError
 
@@ -48,3 +50,21 @@ def test_the_client_tells_what_is_wrong_without_the_id(client, caller):
 
     assert "0012345678" not in str(wrong.value)
     assert denied.value.problem.requirements[0].reason == "no-agreement"
+
+
+def test_the_client_asks_about_many_persons_where_the_agreements_allow_it(database, database_url, tmp_path):
+    put(database, STATUS, PERSON, {"standing": "clear", "debt": 0})
+    nation = catalogue(*[replace(one, persons_per_call=3) for one in AGREED])
+
+    with serving(nation, database_url, tmp_path) as caller:
+        token = caller.headers()["authorization"].removeprefix("Bearer ")
+        with EvidenceClient(str(caller.http.base_url), token=lambda: token) as client:
+            first, wrong, other = client.ask_about_many("benefit", [PERSON, "0012345678", STRANGER])
+            with pytest.raises(NotPermittedError) as refused:
+                client.ask_about_many("benefit", [PERSON] * 4)
+
+    assert first.claims("clearance") == [{"cleared": True}]
+    assert (wrong.status, wrong.type.rpartition(":")[2]) == (422, "invalid-national-id")
+    assert other.claims("clearance") == []
+    assert len(refused.value.problem.access_ids) == 4
+    assert len(accesses(database)) == 7
