@@ -67,7 +67,9 @@ def expel(client: AdminClient, agency: str) -> None:
     """Takes an agency's rules and password away: also what is connected may do nothing from now on. Raises BusError."""
     gone = UserScramCredentialDeletion(agency, ScramMechanism.SCRAM_SHA_512)
     try:
-        client.delete_acls([_rules_of(f"User:{agency}")])[_rules_of(f"User:{agency}")].result(REQUEST_TIMEOUT_S)
+        rules: Any = client.delete_acls([_rules_of(f"User:{agency}")])
+        for removed in rules.values():
+            removed.result(REQUEST_TIMEOUT_S)
         client.alter_user_scram_credentials([gone])[agency].result(REQUEST_TIMEOUT_S)
     except KafkaException as exc:
         if exc.args[0].code() != KafkaError.RESOURCE_NOT_FOUND:
@@ -77,7 +79,8 @@ def expel(client: AdminClient, agency: str) -> None:
 def principals(client: AdminClient) -> tuple[Principal, ...]:
     """Every name that may enter, with what rules allow it. Raises BusError."""
     try:
-        known: Any = client.describe_user_scram_credentials().result(REQUEST_TIMEOUT_S)
+        asked: Any = client.describe_user_scram_credentials()
+        known = asked.result(REQUEST_TIMEOUT_S)
         rules = client.describe_acls(_rules_of(None)).result(REQUEST_TIMEOUT_S)
     except KafkaException as exc:
         raise bus_error(exc, "the question who may enter") from exc

@@ -15,6 +15,7 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 from psycopg.rows import class_row
 
+from bus.database import session_options
 from bus.errors import TransientError
 from bus.heartbeats import Heartbeat, decode_heartbeat
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, bus_error, consumer, producer
@@ -79,7 +80,9 @@ class HeartbeatKeeper:
         while not must_stop.is_set():
             reading = consumer(self._kafka, group="yekbar-heartbeats")
             try:
-                with psycopg.connect(self._database_url, autocommit=True, options=SETTINGS) as connection:
+                with psycopg.connect(
+                    self._database_url, autocommit=True, options=session_options(self._database_url, SETTINGS)
+                ) as connection:
                     reading.assign(self._partitions(reading))
                     while not must_stop.is_set():
                         self._step(connection, reading)

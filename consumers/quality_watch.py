@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException, Producer
 from psycopg import Connection
 from psycopg.rows import namedtuple_row
 
+from bus.database import session_options
 from bus.errors import BusError, TransientError
 from bus.failpoints import failpoint
 from bus.findings import FINDING_SCHEMA, FoundEvent, encode_finding, finding_state
@@ -82,7 +83,9 @@ class QualityWatch:
             _announce(connection, sender, rows, schema_id)
 
     def _connected(self) -> Connection[Any]:
-        return psycopg.connect(self.database_url, autocommit=True, options=SESSION_SETTINGS)
+        return psycopg.connect(
+            self.database_url, autocommit=True, options=session_options(self.database_url, SESSION_SETTINGS)
+        )
 
 
 def _lead(connection: Connection[Any]) -> bool:

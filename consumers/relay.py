@@ -20,6 +20,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from psycopg.rows import DictRow, dict_row
 
+from bus.database import session_options
 from bus.errors import TransientError
 from bus.failpoints import failpoint
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, bus_error, consumer, producer
@@ -94,7 +95,9 @@ class TableRelay:
                 must_stop.wait(RETRY_S)
 
     def _connection(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self._database_url, autocommit=True, options=SETTINGS)
+        return psycopg.connect(
+            self._database_url, autocommit=True, options=session_options(self._database_url, SETTINGS)
+        )
 
     def _leads(self, connection: psycopg.Connection[Any], must_stop: threading.Event) -> bool:
         key = f"yekbar relay {self._outflow.topic}"

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from bus.database import Job
 from bus.errors import BusError
 from bus.telemetry import configure_logging
 from consumers.accesses.contract import access_contract
@@ -54,7 +55,7 @@ def keepers(wiring: Wiring) -> dict[str, Keep]:
 
     def relayed(outflow: Callable[[], Outflow]) -> Keep:
         def keep(must_stop: threading.Event) -> None:
-            relay = TableRelay(database_url=wiring.settings.database_url, kafka=wiring.kafka, outflow=outflow())
+            relay = TableRelay(database_url=wiring.database_url(Job.BOOKKEEPER), kafka=wiring.kafka, outflow=outflow())
             relay.run(must_stop)
 
         return keep
@@ -62,7 +63,7 @@ def keepers(wiring: Wiring) -> dict[str, Keep]:
     return {
         "accesses": relayed(lambda: access_flow(access_contract(), wiring.registry)),
         "agreements": relayed(lambda: agreement_flow(wiring.registry)),
-        "heartbeats": HeartbeatKeeper(database_url=wiring.settings.database_url, kafka=wiring.kafka).run,
+        "heartbeats": HeartbeatKeeper(database_url=wiring.database_url(Job.BOOKKEEPER), kafka=wiring.kafka).run,
     }
 
 

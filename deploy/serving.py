@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from bus.database import Job
 from bus.errors import SettingError
 from bus.http.observed import Observed
 from bus.http.settings import VARIABLES, TokenSettings, read_token_settings
@@ -23,7 +24,7 @@ def evidence_app() -> Observed:
         catalogue=wiring.catalogue,
         pseudonymizer=wiring.pseudonymizer,
         settings=token_settings(wiring),
-        database_url=wiring.settings.database_url,
+        database_url=wiring.database_url(Job.EVIDENCE),
     )
     return Observed(app, door="evidence", routes=EVIDENCE_ROUTES)
 

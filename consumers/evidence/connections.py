@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection, Error
 
+from bus.database import session_options
 from consumers.evidence.asking import Ask
 from consumers.evidence.batching import Batcher
 from consumers.evidence.pipe import Pipe
@@ -37,7 +38,7 @@ async def connect(database_url: str) -> AsyncConnection[Any]:
     return await AsyncConnection.connect(
         database_url,
         autocommit=True,
-        options=SESSION,
+        options=session_options(database_url, SESSION),
         connect_timeout=CONNECT_TIMEOUT_S,
     )
 

@@ -16,6 +16,7 @@ import polars as pl
 import psycopg
 import structlog
 
+from bus.database import session_options
 from bus.failpoints import failpoint
 from bus.kafka import POLL_INTERVAL_MAX_MS, SESSION_TIMEOUT_MS
 from bus.reasons import Reason
@@ -64,7 +65,9 @@ class Writer:
     """Applies batches in the order in which they are put; its connection is its own."""
 
     def __init__(self, database_url: str, tally: Tally) -> None:
-        self._connection = psycopg.connect(database_url, autocommit=True, options=SESSION_SETTINGS)
+        self._connection = psycopg.connect(
+            database_url, autocommit=True, options=session_options(database_url, SESSION_SETTINGS)
+        )
         self._batches: queue.Queue[Sequence[TopicBatch] | None] = queue.Queue(BATCHES_WAITING_MAX)
         self._failure: BaseException | None = None
         self._owned: dict[PartitionId, Owned] = {}

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import typer
 
+from bus.database import Job
 from consumers.accesses.contract import access_contract
 from consumers.accesses.flow import access_flow
 from consumers.audit.access_check import AccessDifference, CheckedAccesses, check_accesses
@@ -17,7 +18,7 @@ FOUND_SOMETHING = 1
 def check(wiring: Wiring, *, limit: int, as_json: bool) -> None:
     """Compares them, and ends with 1 when they differ."""
     flow = access_flow(access_contract(), wiring.registry)
-    with Log(wiring.kafka) as log, wiring.database() as connection, progress() as bar:
+    with Log(wiring.kafka) as log, wiring.database(Job.AUDITOR) as connection, progress() as bar:
         task = bar.add_task("comparing", total=sum(one.length for one in log.bounds(flow.topic).values()))
         checked = check_accesses(log, connection, flow, wiring.registry, tell=lambda count: bar.advance(task, count))
     if as_json:

@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 import typer
 
+from bus.database import Job
 from bus.errors import SettingError
 from bus.topics import records_topic
 from consumers.audit.accesses import accesses as list_accesses
@@ -153,7 +154,7 @@ def timeline(
     contract = wiring.record_type(record_type)
     subject = _subject(wiring, national_id)
     if witness is Witness.VIEW:
-        with wiring.database() as connection:
+        with wiring.database(Job.AUDITOR) as connection:
             told = told_by_view(connection, contract, subject, known_at=known_at)
     else:
         with Log(wiring.kafka) as log, _bar(log, [contract], f"reading {contract.id}") as tell:
@@ -185,7 +186,7 @@ def accesses(
         check_accesses(wiring, limit=limit, as_json=as_json)
         return
     subject = None if national_id is None else _subject(wiring, national_id)
-    with wiring.database() as connection:
+    with wiring.database(Job.AUDITOR) as connection:
         found = list_accesses(connection, subject=subject, since=since, limit=limit)
     if as_json:
         print_json([asdict(one) for one in found])
@@ -223,7 +224,7 @@ def _each(names: Sequence[str] | None, doing: str, one: Callable[[Bench, Checker
     chosen = [wiring.record_type(name) for name in names or sorted(wiring.catalogue.record_types)]
     with (
         Log(wiring.kafka) as log,
-        wiring.database() as connection,
+        wiring.database(Job.AUDITOR) as connection,
         _bar(log, chosen, doing) as tell,
     ):
         bench = Bench(log=log, connection=connection)

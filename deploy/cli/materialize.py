@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from bus.database import Job
 from bus.metrics import counted_together, served
 from consumers.accesses.contract import access_contract
 from consumers.materializer.run import Assembly, Progress, materialize
@@ -62,7 +63,7 @@ def command(
     wiring = wire()
     assembly = Assembly(
         kafka=wiring.kafka,
-        database_url=wiring.settings.database_url,
+        database_url=wiring.database_url(Job.MATERIALIZER),
         schema_registry_url=wiring.settings.schema_registry_url,
         record_types=(*wiring.catalogue.record_types.values(), access_contract()),
         group=GROUP,
