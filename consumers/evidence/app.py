@@ -33,7 +33,7 @@ from consumers.evidence.service import Answered, EvidenceService
 from consumers.evidence.watch import Watch
 from registry.contracts import Catalogue, ProcedureId
 
-CONNECTIONS = 2  # one reads and writes for those who wait while the other does
+CONNECTIONS = 2  # one helps when the other is held up
 _VARY = ((b"vary", b"accept"),)
 
 

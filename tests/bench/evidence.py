@@ -34,6 +34,7 @@ from evidence_load import Measured, load
 from evidence_nation import PROCEDURE, PSEUDONYMS, fill, make_books, nation, national_id
 from evidence_rivals import Limit, Rival, cpu_s, database_limit, ours, pgbench_binary, plain
 
+from bus.http.observed import Observed
 from bus.http.server import serve
 from bus.http.settings import read_token_settings
 from bus.settings import Mode
@@ -42,6 +43,7 @@ from deploy.cli.output import print_table
 from deploy.development_issuer import DevelopmentIssuer
 from deploy.local.postgres import Postgres
 from deploy.local.process import free_port
+from deploy.serving import EVIDENCE_ROUTES
 
 DATABASE_VARIABLE, FOLDER_VARIABLE = "BENCH_DATABASE_URL", "BENCH_FOLDER"
 WARM_UP = 1.25  # the load runs a quarter longer than it counts
@@ -58,15 +60,16 @@ class Run:
     cpu_us: Mapping[str, float]
 
 
-def app() -> EvidenceApp:
-    """The application under load, in the server's process."""
+def app() -> Observed:
+    """The application under load, in the server's process, counted as in production."""
     issuer = DevelopmentIssuer(folder=Path(os.environ[FOLDER_VARIABLE]), mode=Mode.DEVELOPMENT)
-    return EvidenceApp(
+    made = EvidenceApp(
         catalogue=nation(),
         pseudonymizer=PSEUDONYMS,
         settings=read_token_settings(issuer.environment()),
         database_url=os.environ[DATABASE_VARIABLE],
     )
+    return Observed(made, door="evidence", routes=EVIDENCE_ROUTES)
 
 
 def run_server(port: int, workers: int) -> None:

@@ -104,3 +104,51 @@ def test_while_nobody_can_answer_everybody_is_told_at_once():
             await asked
 
     asyncio.run(scenario())
+
+
+async def held_up(newcomers):
+    """The batches that two workers take when one of them is held up over the first and others come meanwhile."""
+    batcher, batches, may_go = Batcher(), [], asyncio.Event()
+
+    async def answer(questions):
+        batches.append(list(questions))
+        if len(batches) == 1:
+            await may_go.wait()
+        return questions
+
+    tasks = [asyncio.create_task(batcher.work(answer, while_true=lambda: True)) for _ in range(2)]
+    first = asyncio.create_task(batcher.ask(0))
+    await asyncio.sleep(0)
+    await asyncio.gather(*(batcher.ask(number) for number in range(1, newcomers + 1)))
+    may_go.set()
+    await first
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return batches
+
+
+@pytest.mark.parametrize("newcomers", [1, batching.CROWD])
+def test_a_worker_that_is_held_up_holds_nobody_else_up(newcomers):
+    assert asyncio.run(held_up(newcomers)) == [[0], list(range(1, newcomers + 1))]
+
+
+def test_a_few_who_come_while_one_is_at_work_are_one_batch():
+    async def scenario():
+        batcher, batches = Batcher(), []
+
+        async def answer(questions):
+            batches.append(list(questions))
+            await asyncio.sleep(0)
+            return questions
+
+        tasks = [asyncio.create_task(batcher.work(answer, while_true=lambda: True)) for _ in range(2)]
+        for task in [asyncio.create_task(batcher.ask(number)) for number in range(3)]:
+            await asyncio.sleep(0)
+        await task
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return batches
+
+    assert len(asyncio.run(scenario())) <= 2
