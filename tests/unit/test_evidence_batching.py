@@ -133,22 +133,27 @@ def test_a_worker_that_is_held_up_holds_nobody_else_up(newcomers):
     assert asyncio.run(held_up(newcomers)) == [[0], list(range(1, newcomers + 1))]
 
 
-def test_a_few_who_come_while_one_is_at_work_are_one_batch():
+def test_those_who_come_one_after_the_other_while_one_is_at_work_are_one_batch():
     async def scenario():
-        batcher, batches = Batcher(), []
+        batcher, batches, may_go = Batcher(), [], asyncio.Event()
 
         async def answer(questions):
             batches.append(list(questions))
-            await asyncio.sleep(0)
+            await may_go.wait()
             return questions
 
-        tasks = [asyncio.create_task(batcher.work(answer, while_true=lambda: True)) for _ in range(2)]
-        for task in [asyncio.create_task(batcher.ask(number)) for number in range(3)]:
+        workers = [asyncio.create_task(batcher.work(answer, while_true=lambda: True)) for _ in range(2)]
+        asked = []
+        for number in range(6):
+            asked.append(asyncio.create_task(batcher.ask(number)))
             await asyncio.sleep(0)
-        await task
-        for one in tasks:
-            one.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        may_go.set()
+        await asyncio.gather(*asked)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
         return batches
 
-    assert len(asyncio.run(scenario())) <= 2
+    first, rest = asyncio.run(scenario())
+
+    assert [*first, *rest] == [0, 1, 2, 3, 4, 5]
