@@ -115,7 +115,7 @@ class EvidenceRoute:
                 persons=len(persons),
             )
             plan = self.planner.plan(procedure, question)
-            if plan.permitted and self._is_harvest(question, persons):
+            if plan.permitted and self._is_beyond(question, persons):
                 plan = self.planner.plan(procedure, question)
             if plan.permitted and asked.represented_party is not None and not await self._is_mandated(plan, persons[0]):
                 refusal = Refusal.NO_MANDATE
@@ -174,9 +174,10 @@ class EvidenceRoute:
             representative=person.representative, represented=person.subject, procedure=plan.procedure.id
         )
 
-    def _is_harvest(self, question: Question, persons: Sequence[Person]) -> bool:
-        """Takes the persons into account; whether the requester's agreements were suspended for them."""
+    def _is_beyond(self, question: Question, persons: Sequence[Person]) -> bool:
+        """Takes the persons into account; whether an agreement was suspended, or a budget used up, by them."""
         is_walk = False
+        spent = self.watch.spent
         for person in persons:
             if person.subject is None:
                 continue
@@ -186,6 +187,9 @@ class EvidenceRoute:
             if walked:
                 self.rights.suspend(question.requester, walked)
                 is_walk = True
+        if self.watch.spent is not spent:
+            self.rights.tell_spent()
+            return True
         return is_walk
 
 

@@ -28,13 +28,15 @@ class Sketch:
     def __init__(self, registers: bytes = bytes(REGISTERS)) -> None:
         self._registers = bytearray(registers)
 
-    def add(self, subject: bytes) -> None:
-        """Counts a person; a person who was counted changes nothing."""
+    def add(self, subject: bytes) -> bool:
+        """Counts a person, and says whether that changed anything; a person who was counted changes nothing."""
         bits = int.from_bytes(subject[:8])
         place = bits & (REGISTERS - 1)
         rank = _RANK_BITS - (bits >> REGISTER_BITS).bit_length() + 1
-        if rank > self._registers[place]:
-            self._registers[place] = rank
+        if rank <= self._registers[place]:
+            return False
+        self._registers[place] = rank
+        return True
 
     def merge(self, registers: bytes) -> None:
         """Counts the persons of another sketch too."""

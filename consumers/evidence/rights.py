@@ -71,6 +71,10 @@ class RightsDesk:
         self._tell()
         self._wake.set()
 
+    def tell_spent(self) -> None:
+        """Budgets were used up just now: they count here at once, elsewhere with the next reading."""
+        self._tell()
+
     async def keep_current(self) -> None:
         """Reads again and again; cancel it to end it."""
         while True:

@@ -12,12 +12,13 @@ from uuid import UUID, uuid4
 import structlog
 from psycopg import AsyncConnection, Connection
 
-from consumers.evidence.harvest import Sketch, Walk
+from consumers.evidence.harvest import REGISTERS, Sketch, Walk
 from consumers.views import DDL_LOCK, statement
 from registry.contracts import Agreement, AgreementId
 
 DAY_HOURS = 10  # the persons of a whole day are as many as those of this many hours
 KEPT = timedelta(days=2)
+ROOM_MAX = 1_000  # changes of a sketch after which it is counted again in any case
 
 Asker = tuple[str, str]  # a requester and a procedure
 
@@ -40,27 +41,36 @@ def create_persons_asked(connection: Connection[Any]) -> None:
 
 
 class Watch:
-    """Counts, for one instance of the service."""
+    """Counts, for one instance of the service. `spent` are the agreements whose budget is used up for now."""
 
     def __init__(self) -> None:
         self._instance: UUID = uuid4()
         self._hour = datetime.min.replace(tzinfo=UTC)
         self._asked: dict[Asker, Sketch] = {}
+        self._asked_elsewhere: dict[Asker, Sketch] = {}
         self._changed: set[Asker] = set()
         self._earlier: Mapping[Asker, Sketch] | None = None
+        self._budgets: dict[Asker, list[Agreement]] = {}
+        self._room: dict[Asker, int] = {}
         self._walks: dict[str, tuple[Walk, set[str]]] = {}
         self.spent: frozenset[AgreementId] = frozenset()
 
     def seen(self, requester: str, procedure: str, *, subject: UUID, number: int, now: datetime) -> frozenset[str]:
-        """Takes a request that was permitted; gives the procedures under which a walk has been seen, mostly none."""
+        """Takes a request that was permitted; gives the procedures under which a walk has been seen, mostly none.
+
+        Whoever comes near a budget is counted at once, so that nobody goes far beyond it before the next second.
+        """
         if now - self._hour >= timedelta(hours=1):
             self._turn(now)
         asker = (requester, procedure)
         sketch = self._asked.get(asker)
         if sketch is None:
             sketch = self._asked[asker] = Sketch()
-        sketch.add(subject.bytes)
-        self._changed.add(asker)
+        if sketch.add(subject.bytes):
+            self._changed.add(asker)
+            self._room[asker] = self._room.get(asker, 0) - 1
+            if self._room[asker] < 0:
+                self._count(asker)
         walk, procedures = self._walks.setdefault(requester, (Walk(), set()))
         procedures.add(procedure)
         if not walk.is_walk(number):
@@ -76,18 +86,33 @@ class Watch:
             self._turn(now)
         if self._earlier is None:
             await self._take_earlier(connection)
+        await self._give(connection)
+        self._asked_elsewhere = {}
+        others = await connection.execute(_READ_OTHERS, (self._hour, self._instance))
+        _merge(self._asked_elsewhere, await others.fetchall())
+        self._budgets = {}
+        for one in agreements:
+            self._budgets.setdefault((one.requester, one.procedure), []).append(one)
+        spent = self.spent
+        self.spent = frozenset()
+        for asker in {*self._asked, *self._asked_elsewhere, *self._earlier_persons()}:
+            self._count(asker, known=spent)
+
+    async def _give(self, connection: AsyncConnection[Any]) -> None:
         changed = {asker: bytes(self._asked[asker]) for asker in self._changed}
         self._changed.clear()
-        for (requester, procedure), registers in changed.items():
-            await connection.execute(_PUT, (requester, procedure, self._hour, self._instance, registers))
-        hour = {asker: Sketch(bytes(sketch)) for asker, sketch in self._asked.items()}
-        _merge(hour, await (await connection.execute(_READ_OTHERS, (self._hour, self._instance))).fetchall())
-        self._tell(hour, agreements)
+        try:
+            for (requester, procedure), registers in changed.items():
+                await connection.execute(_PUT, (requester, procedure, self._hour, self._instance, registers))
+        except BaseException:
+            self._changed |= changed.keys() & self._asked.keys()  # nobody has heard of them: they are given again
+            raise
 
     def _turn(self, now: datetime) -> None:
         """A new hour: nobody has asked about anybody in it."""
         self._hour = now.replace(minute=0, second=0, microsecond=0)
         self._asked, self._changed, self._earlier = {}, set(), None
+        self._asked_elsewhere, self._room = {}, {}
 
     async def _take_earlier(self, connection: AsyncConnection[Any]) -> None:
         day = self._hour.replace(hour=0)
@@ -96,22 +121,36 @@ class Watch:
         _merge(earlier, await (await connection.execute(_READ_EARLIER, (day, self._hour))).fetchall())
         self._earlier = earlier
 
-    def _tell(self, hour: Mapping[Asker, Sketch], agreements: Iterable[Agreement]) -> None:
-        counts = {asker: sketch.count() for asker, sketch in hour.items()}
-        days = {}
-        for asker, sketch in hour.items():
-            day = Sketch(bytes(sketch))
-            day.merge(bytes((self._earlier or {}).get(asker, Sketch())))
-            days[asker] = day.count()
-        spent = set()
-        for one in agreements:
-            asker = (one.requester, one.procedure)
-            limit = one.persons_per_hour
-            if counts.get(asker, 0) > limit or days.get(asker, 0) > limit * DAY_HOURS:
+    def _earlier_persons(self) -> Mapping[Asker, Sketch]:
+        """Those of the day's hours before this one, as far as they are known."""
+        return self._earlier or {}
+
+    def _count(self, asker: Asker, *, known: frozenset[AgreementId] | None = None) -> None:
+        """Counts an asker's persons against its budgets; what is left is room for so many changes of the sketch."""
+        known = self.spent if known is None else known
+        hour = _together(self._asked.get(asker), self._asked_elsewhere.get(asker))
+        in_hour = hour.count()
+        in_day = _together(hour, self._earlier_persons().get(asker)).count()
+        room, spent = ROOM_MAX, set()
+        for one in self._budgets.get(asker, ()):
+            left = min(one.persons_per_hour - in_hour, one.persons_per_hour * DAY_HOURS - in_day)
+            if left < 0:
                 spent.add(one.id)
-        for name in sorted(spent - self.spent):
+            else:
+                room = min(room, left)
+        self._room[asker] = room // (1 + in_day // REGISTERS)  # one change of a full sketch stands for several persons
+        for name in sorted(spent - known):
             log.warning("budget_spent", agreement=name)
-        self.spent = frozenset(spent)
+        if spent - self.spent:
+            self.spent |= spent
+
+
+def _together(*sketches: Sketch | None) -> Sketch:
+    merged = Sketch()
+    for sketch in sketches:
+        if sketch is not None:
+            merged.merge(bytes(sketch))
+    return merged
 
 
 def _merge(sketches: dict[Asker, Sketch], rows: Iterable[tuple[str, str, bytes]]) -> None:

@@ -1,5 +1,18 @@
+import random
+
 import pytest
-from evidence_service import AGREED, agreement, by_requirement, catalogue, serving, wait_until
+from evidence_service import (
+    AGREED,
+    PERSON,
+    STATUS,
+    accesses,
+    agreement,
+    by_requirement,
+    catalogue,
+    put,
+    serving,
+    wait_until,
+)
 
 from bus.national_id import iran_check_digit
 
@@ -35,6 +48,46 @@ def test_more_persons_than_agreed_are_not_given_in_one_hour(database_url, tmp_pa
         found = by_requirement(caller.ask())
 
     assert found["jobs"]["status"] == "met"
+
+
+def test_a_budget_ends_with_the_person_after_the_last_one_and_not_a_second_later(database, database_url, tmp_path):
+    put(database, STATUS, PERSON, {"standing": "clear", "debt": 0})
+    nation = catalogue(agreement("clearance", persons_per_hour=5, persons_per_call=9), *AGREED[1:])
+    nines = [f"{number * 7_919_113 + 100_000_000:09}" for number in range(8)]
+    persons = [f"{nine}{iran_check_digit(nine)}" for nine in nines]
+
+    with serving(nation, database_url, tmp_path) as caller:
+        reasons = [by_requirement(caller.ask(one))["clearance"]["reason"] for one in persons]
+        again = by_requirement(caller.ask(persons[0]))["clearance"]["reason"]
+
+    assert reasons == ["no-record"] * 5 + ["budget-spent"] * 3
+    assert again == "budget-spent"
+
+
+def test_many_persons_in_one_call_are_counted_each(database, database_url, tmp_path):
+    put(database, STATUS, PERSON, {"standing": "clear", "debt": 0})
+    nation = catalogue(*[agreement(one.evidence_type, persons_per_hour=5, persons_per_call=9) for one in AGREED])
+    nines = [f"{number * 7_919_113 + 100_000_000:09}" for number in range(6)]
+    persons = [f"{nine}{iran_check_digit(nine)}" for nine in nines]
+
+    with serving(nation, database_url, tmp_path) as caller:
+        body = {"procedure": "benefit", "national_ids": persons}
+        answer = caller.http.post("/v1/evidence", json=body, headers=caller.headers())
+
+    assert answer.status_code == 403
+    assert {one["reason"] for one in answer.json()["requirements"]} == {"budget-spent"}
+    assert [one["decision"] for one in accesses(database)] == ["denied"] * 6
+
+
+def test_ordinary_use_goes_on_while_a_harvest_is_stopped(caller, database):
+    put(database, STATUS, PERSON, {"standing": "clear", "debt": 0})
+    draw = random.Random(7)
+    nines = [f"{draw.randrange(10**8, 10**9)}" for _ in range(600)]
+
+    answers = [caller.ask(f"{nine}{iran_check_digit(nine)}").status_code for nine in nines]
+
+    assert set(answers) == {200}
+    assert database.execute("SELECT count(*) FROM yekbar.agreement_changes").fetchone() == (0,)
 
 
 @pytest.mark.usefixtures("database")
