@@ -184,7 +184,8 @@ def _tell(found: _Found, *, as_json: bool) -> None:
         f"written: {', '.join(map(str, found.files))}",
         *([f"left out, for no field can hold them: {', '.join(found.left_out)}"] if found.left_out else []),
         f"next: read what is written, put Persian titles right, 'yekbar catalogue check {found.folder}', and then "
-        f"'yekbar publish {found.record_type.id} FILE --mapping {mapping} --dry-run' or 'yekbar sync {mapping}'",
+        f"'yekbar publish {found.record_type.id} FILE --mapping {mapping} --dry-run'"
+        + (f" or 'yekbar sync {mapping}'" if {"table", "query"} & found.proposal.mapping.keys() else ""),
     ):
         console().print(text, soft_wrap=True, markup=False)
 

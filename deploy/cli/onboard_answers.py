@@ -16,13 +16,17 @@ from producers.onboarding.profile import Profile, with_valid_ids
 from producers.onboarding.proposal import Answers
 from producers.onboarding.roles import (
     NONE,
+    Journal,
     Part,
     change_kind_part,
+    common_words,
     effective_from_part,
     effective_to_part,
+    journal_of,
     national_id_part,
     record_key_part,
     recorded_at_part,
+    what_happened,
 )
 from producers.onboarding.sample import Kind, Sample
 from registry.contracts import Classification, Labels
@@ -84,9 +88,15 @@ class Onboarding:
         ends = self._plain("--effective-to", said.effective_to, effective_to_part(profiles, self._sample.frame, starts))
         recorded = recorded_at_part(profiles, (starts, ends))
         persons = self._sample.frame if self._sample.is_whole else rows_of(person, self._sample.frame[person])
+        change_kind, change_words, journal = self._change()
         persons = with_valid_ids(persons, person, scheme=scheme)
+        telling = profiles
+        if journal is not None:
+            telling = {name: one for name, one in profiles.items() if name not in (*journal.columns, change_kind)}
+            created = [word for word, kind in change_words.items() if kind == ChangeKind.CREATED] or ["created"]
+            persons = persons.filter(pl.col(change_kind).cast(pl.String).is_in(created))
         by_time = starts if starts in profiles else None
-        found = record_key_part(profiles, persons, national_id=person, starts=by_time)
+        found = record_key_part(telling, persons, national_id=person, starts=by_time)
         question = "A person has several rows: which column tells the records apart, or none, if time does?"
         key = self._part("--record-key", question, said.record_key, found, [*profiles, NONE])
         parts = [person] if key in ("", NONE) else [person, key]
@@ -99,8 +109,9 @@ class Onboarding:
             effective_from=starts,
             effective_to=ends,
             recorded_at=self._plain("--recorded-at", said.recorded_at, recorded),
-            change_kind=self._change_kind(),
-            change_words=said.change_words,
+            change_kind=change_kind,
+            change_words=change_words,
+            journal=journal,
             is_history=bool(
                 starts in profiles and persons.select(*parts, starts).unique().select(parts).is_duplicated().any()
             ),
@@ -139,12 +150,27 @@ class Onboarding:
             return self._asker.ask("--effective-from", question, said=None)
         return self._part("--effective-from", question, said, part, known)
 
-    def _change_kind(self) -> str:
-        said = self._said.change_kind
-        for value, kind in self._said.change_words.items():
+    def _change(self) -> tuple[str, Mapping[str, str], Journal | None]:
+        """The column of what happened, or one kind for all rows; what its words mean; and the ids of events."""
+        profiles, words = self.profiles, dict(self._said.change_words)
+        for value, kind in words.items():
             if kind not in list(ChangeKind):
                 raise SettingError(f"--change-word says '{value}={kind}'", remedy=f"kinds are {', '.join(ChangeKind)}")
-        return self._part("--change-kind", "", said, change_kind_part(self.profiles), [*self.profiles, "created"])
+        journal = journal_of(profiles, self._sample.frame)
+        part = change_kind_part(profiles)
+        if journal is not None and part.chosen not in profiles:
+            part = Part(candidates=(*what_happened(profiles), "created"))
+        question = "The rows are events that undo each other: which column says what happened?"
+        kind = self._part("--change-kind", question, self._said.change_kind, part, [*profiles, "created"])
+        if kind not in profiles:
+            return kind, {}, None
+        usual = common_words(self._sample.frame[kind])
+        for word in usual:
+            if word not in {*words, *ChangeKind}:
+                question = f"What does '{word}' in '{kind}' mean?"
+                words[word] = self._asker.ask(f"--change-word {word}=", question, said=None, known=list(ChangeKind))
+        own = {word: word for word in usual if word in list(ChangeKind)}
+        return kind, {**own, **words} if words else {}, journal
 
     def _time_zone(self, parts: list[str]) -> str:
         local = [name for name, one in self.profiles.items() if one.kind is Kind.TIME and not one.is_zoned]

@@ -108,6 +108,8 @@ def _repeated(sample: Sample, profiles: Mapping[str, Profile], answers: Answers)
     is_again = ~rows.select(pl.struct(told).is_first_distinct()).to_series()
     if is_again.any():
         yield _defect(sample.frame, "", "says the same as an earlier row", Weight.NOTICED, rows[ROW].filter(is_again))
+    if answers.journal is not None:
+        return  # rows of one person and time are corrections
     parts = [one for one in (answers.national_id, answers.record_key, answers.effective_from) if one in profiles]
     different = rows.filter(~is_again, pl.col(answers.national_id).is_not_null())
     clashing = different.filter(different.select(parts).is_duplicated())

@@ -140,7 +140,7 @@ def _codes(given: pl.Series) -> tuple[Any, ...]:
     counts = given.value_counts(sort=True)
     many = counts.filter(pl.col("count") >= CODE_ROWS_MIN)
     covered = int(many["count"].sum() or 0)
-    if not 1 <= many.height <= CODES_MAX or covered < CODES_SHARE_MIN * len(given):
+    if not 2 <= many.height <= CODES_MAX or covered < CODES_SHARE_MIN * len(given):
         return ()
     return tuple(sorted(many[given.name].to_list()))
 

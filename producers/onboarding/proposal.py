@@ -7,7 +7,7 @@ from typing import Any
 from producers.ids import id_width
 from producers.onboarding.naming import are_symbols, field_names, labels_of
 from producers.onboarding.profile import Profile
-from producers.onboarding.roles import NONE
+from producers.onboarding.roles import NONE, Journal
 from producers.onboarding.rules import rules_of
 from producers.onboarding.sample import Kind
 from producers.onboarding.words import PUBLIC, SENSITIVE, hints, words_of
@@ -35,6 +35,7 @@ class Answers:
     recorded_at: str = NONE
     change_kind: str = "created"
     change_words: Mapping[str, str] = field(default_factory=dict)
+    journal: Journal | None = None
     is_history: bool = False
     time_zone: str = "UTC"
     freshness: str = "P1D"
@@ -62,6 +63,8 @@ def propose(profiles: Mapping[str, Profile], answers: Answers, *, left_out: Sequ
     """A record type for the columns, but for those that say who, when and what happened."""
     parts = {answers.national_id, answers.effective_from, answers.effective_to, answers.recorded_at}
     parts |= {answers.change_kind} | set(answers.ignored)
+    if answers.journal is not None:
+        parts |= {*answers.journal.columns}
     told = [one for one in profiles.values() if one.name not in parts and not _is_surrogate(one, answers)]
     names = field_names((one.name for one in told), answers.names)
     types = {one.name: _avro_type(one, names[one.name], is_key=one.name == answers.record_key) for one in told}
@@ -161,6 +164,8 @@ def _mapping(
     if is_told:
         words = {"values": dict(answers.change_words)} if answers.change_words else {}
         fields["change_kind"] = {"column": answers.change_kind, **words} if words else answers.change_kind
+        if answers.journal is not None:
+            fields |= {"event_id": answers.journal.event_id, "previous_event_id": answers.journal.previous_event_id}
     starts = answers.effective_from
     fields["effective_from"] = _source(profiles[starts]) if starts in profiles else {"constant": starts}
     for name in ("effective_to", "recorded_at"):

@@ -10,13 +10,16 @@ from typing import Any
 import polars as pl
 
 from bus.envelope import ChangeKind
-from producers.onboarding.profile import Profile, id_candidates
+from producers.onboarding.profile import CODE_ROWS_MIN, Profile, id_candidates
 from producers.onboarding.sample import Kind
 from producers.onboarding.words import BIRTH, ENDS, NATIONAL_ID, RECORDED, STARTS, hints
 
 NONE = "none"
 _MISSING_SHARE_MAX = 0.05  # of a column that says since when something holds
 _ORDERED_SHARE_MIN = 0.95
+_CHANGE_WORDS_MAX = 8
+_NAMED_SHARE_MIN = 0.9  # of rows that are undone, which must be in the sample
+_UUID = r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$"
 _KINDS = frozenset(map(str, ChangeKind))
 
 
@@ -83,6 +86,46 @@ def change_kind_part(profiles: Mapping[str, Profile]) -> Part:
     """The column that says what happened, in the bus's own words; without one every row is something created."""
     found = [one.name for one in profiles.values() if one.codes and set(map(str, one.codes)) <= _KINDS]
     return Part(chosen=found[0] if found else str(ChangeKind.CREATED))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """The columns of a table whose rows are events: the id of each, and the id of the one that it undoes."""
+
+    event_id: str
+    previous_event_id: str
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """Both of them."""
+        return self.event_id, self.previous_event_id
+
+
+def journal_of(profiles: Mapping[str, Profile], frame: pl.DataFrame) -> Journal | None:
+    """The table as a journal, where rows have UUIDs and some name another row's; None where it is none."""
+    uuids = {
+        one.name: frame[one.name].drop_nulls().str.to_lowercase()
+        for one in profiles.values()
+        if frame[one.name].dtype == pl.String and frame[one.name].drop_nulls().str.contains(_UUID).all()
+    }
+    for own, ids in uuids.items():
+        for other, named in uuids.items():
+            is_pair = own != other and not profiles[own].nulls and profiles[other].nulls and len(named)
+            if is_pair and named.is_in(ids.implode()).mean() >= _NAMED_SHARE_MIN:  # type: ignore[operator]
+                return Journal(event_id=own, previous_event_id=other)
+    return None
+
+
+def what_happened(profiles: Mapping[str, Profile]) -> tuple[str, ...]:
+    """The columns that may say what happened, where rows are events: few words, and one in every row."""
+    found = [one for one in profiles.values() if not one.nulls and 1 < one.distinct <= _CHANGE_WORDS_MAX]
+    return tuple(one.name for one in found if one.kind is Kind.TEXT or one.codes)
+
+
+def common_words(column: pl.Series) -> tuple[str, ...]:
+    """The words that so many rows have that they tell of nobody."""
+    counts = column.drop_nulls().cast(pl.String).value_counts(sort=True)
+    return tuple(counts.filter(pl.col("count") >= CODE_ROWS_MIN)[column.name].to_list())
 
 
 def record_key_part(

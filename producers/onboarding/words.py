@@ -12,7 +12,21 @@ STARTS = frozenset(
 )
 ENDS = frozenset({"to", "until", "till", "end", "ends", "ended", "expires", "expiry", "ta", "payan", "khateme"})
 RECORDED = frozenset(
-    {"recorded", "created", "inserted", "updated", "modified", "changed", "entered", "sabt", "zaman", "timestamp"}
+    {
+        "recorded",
+        "timestamp",
+        "created",
+        "inserted",
+        "updated",
+        "modified",
+        "changed",
+        "entered",
+        "registered",
+        "reg",
+        "ts",
+        "sabt",
+        "zaman",
+    }
 )
 BIRTH = frozenset({"birth", "born", "birthday", "birthdate", "dob", "tavalod", "tavallod"})
 NAMES = frozenset({"name", "names", "surname", "forename", "firstname", "lastname", "family", "father", "mother"}) | {

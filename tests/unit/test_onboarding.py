@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import date, datetime
+from uuid import UUID
 
 import polars as pl
 import pytest
@@ -20,11 +21,15 @@ from producers.onboarding.naming import field_names, labels_of
 from producers.onboarding.profile import id_candidates, profiles_of
 from producers.onboarding.roles import (
     NONE,
+    Journal,
+    common_words,
     effective_from_part,
     effective_to_part,
+    journal_of,
     national_id_part,
     record_key_part,
     recorded_at_part,
+    what_happened,
 )
 from producers.onboarding.rules import rules_of
 from producers.onboarding.sample import Column, Sample
@@ -172,6 +177,25 @@ def test_where_time_tells_a_persons_rows_apart_too_the_agency_is_asked():
     part = key_part(frame, id={"is_primary": True})
 
     assert (part.chosen, part.candidates) == (None, ("city", "id", NONE))
+
+
+def test_a_table_whose_rows_undo_each_other_is_a_journal():
+    ids = [str(UUID(int=number)) for number in range(1, 41)]
+    frame = pl.DataFrame(
+        {
+            "uuid": ids,
+            "amends": [None] * 20 + ids[:20],
+            "other": [str(UUID(int=7))] * 40,
+            "action": ["grant"] * 20 + ["amend"] * 18 + ["withdraw"] * 2,
+            "name": [f"n{number}" for number in range(40)],
+        }
+    )
+    profiles = profiled(**frame.to_dict())
+
+    assert journal_of(profiles, frame) == Journal(event_id="uuid", previous_event_id="amends")
+    assert journal_of(profiles, frame.with_columns(amends=pl.lit(str(UUID(int=99))))) is None
+    assert what_happened(profiles) == ("action",)
+    assert common_words(frame["action"]) == ("grant", "amend")
 
 
 def test_codes_become_a_list_and_what_few_rows_say_is_in_none():
@@ -363,6 +387,41 @@ def test_a_query_is_looked_at_like_a_table(legacy, tmp_path):
     assert done.returncode == 0, done.stderr
     mapping = yaml.safe_load((tmp_path / "nation/mappings/social-office/coverage.yaml").read_text(encoding="utf-8"))
     assert (mapping["query"], mapping["key"]) == (query, ["nid"])
+
+
+def test_a_journal_is_published_by_its_own_ids_and_words(tmp_path):
+    path = tmp_path / "journal.db"
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "CREATE TABLE grants (no INTEGER PRIMARY KEY, act TEXT NOT NULL, nid TEXT NOT NULL, since DATE NOT NULL,"
+            " amount INTEGER, uuid TEXT NOT NULL, amends TEXT)"
+        )
+        for number in range(60):
+            undone = str(UUID(int=number - 39)) if number >= 40 else None
+            kind = "stop" if 20 <= number < 40 else "grant" if undone is None else "amend"
+            row = (kind, person(number % 20), f"2024-0{1 + number // 20}-01", number, str(UUID(int=number + 1)), undone)
+            database.execute(
+                "INSERT INTO grants (act, nid, since, amount, uuid, amends) VALUES (?, ?, ?, ?, ?, ?)", row
+            )
+    words = ["--table", "grants", "--into", tmp_path / "nation"]
+    means = [word for one in ("grant=created", "stop=ceased", "amend=corrected") for word in ("--change-word", one)]
+
+    unsaid = onboard(f"sqlite:///{path}", *words, **ANSWERS)
+    done = onboard(f"sqlite:///{path}", *words, "--change-kind", "act", *means, "--json", **ANSWERS)
+
+    assert (unsaid.returncode, "--change-kind" in unsaid.stderr) == (2, True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["defects"] == []
+    mapping = yaml.safe_load((tmp_path / "nation/mappings/social-office/coverage.yaml").read_text(encoding="utf-8"))
+    assert mapping["fields"] == {
+        "national_id": "nid",
+        "change_kind": {"column": "act", "values": {"grant": "created", "stop": "ceased", "amend": "corrected"}},
+        "event_id": "uuid",
+        "previous_event_id": "amends",
+        "effective_from": "since",
+        "amount": "amount",
+    }
+    assert "table" not in mapping
 
 
 @pytest.mark.parametrize(
