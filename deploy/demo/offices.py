@@ -131,11 +131,6 @@ class FileOffice(Office):
 OFFICES: Mapping[OnRamp, type[Office]] = {OnRamp.SDK: SdkOffice, OnRamp.FILE: FileOffice}
 
 
-def office(system: System, table: Table, surroundings: Surroundings) -> Office:
-    """The office of a table."""
-    return OFFICES[system.on_ramp](system, table, surroundings)
-
-
 def _reasons(report: Path) -> list[str]:
     if not report.exists():
         return []

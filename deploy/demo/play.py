@@ -84,7 +84,7 @@ def scene(stage: Stage, *, folder: Path, persons: int, seed: int) -> Iterator[Sc
         start_together((api,), on_started)
         people = population.result()
         _introduce(stage, people, seed)
-        yield Scene(
+        made = Scene(
             stage=stage,
             wiring=wiring,
             commands=commands,
@@ -94,6 +94,8 @@ def scene(stage: Stage, *, folder: Path, persons: int, seed: int) -> Iterator[Sc
             views=views,
             api=api,
         )
+        parts.callback(made.close)
+        yield made
 
 
 def _fetch_kafka(stage: Stage) -> None:

@@ -14,8 +14,9 @@ import psycopg
 
 from deploy.demo.commands import Commands
 from deploy.demo.live import EvidenceApi, LiveViews
-from deploy.demo.offices import Office, Surroundings, office
+from deploy.demo.offices import Office, Surroundings
 from deploy.demo.population import Population
+from deploy.demo.service_offices import ServiceOffice, office
 from deploy.demo.stage import Stage, Stopwatch
 from deploy.demo.systems import System
 from deploy.wiring import Wiring
@@ -72,6 +73,12 @@ class Scene:
         """The office of each record type."""
         around = Surroundings(wiring=self.wiring, commands=self.commands, folder=self.folder / "offices")
         return {table.record_type: office(system, table, around) for system in self.systems for table in system.tables}
+
+    def close(self) -> None:
+        """Ends what offices have running."""
+        for one in self.offices.values():
+            if isinstance(one, ServiceOffice):
+                one.stop()
 
     @property
     def hero(self) -> UUID:

@@ -19,6 +19,8 @@ class OnRamp(StrEnum):
 
     SDK = "sdk"
     FILE = "file"
+    OUTBOX = "outbox"
+    GATEWAY = "gateway"
 
 
 _FOLDER = "agencies"
