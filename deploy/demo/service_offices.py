@@ -93,7 +93,7 @@ def _tell(contract: RecordType, query: str) -> sql.Composed:
         record_type=sql.Literal(contract.id),
         telling=sql.Literal(list(TELLING)),
         body=sql.SQL(", ").join(body),
-        query=sql.SQL(query),  # type: ignore[arg-type]  # a statement of the demonstration's own files
+        query=sql.SQL(query),
     )
 
 
@@ -169,5 +169,5 @@ def _answers(client: httpx2.Client) -> bool:
 
 def office(system: System, table: Table, surroundings: Surroundings) -> Office:
     """The office of a table, by its agency's on-ramp."""
-    every = {**OFFICES, OnRamp.OUTBOX: OutboxOffice, OnRamp.GATEWAY: GatewayOffice}
+    every: Mapping[OnRamp, type[Office]] = {**OFFICES, OnRamp.OUTBOX: OutboxOffice, OnRamp.GATEWAY: GatewayOffice}
     return every[system.on_ramp](system, table, surroundings)
