@@ -46,12 +46,16 @@ class Observed:
             await send(message)
 
         path = scope["path"]
-        route = next((one for one in self._routes if path == one or (one[-1] == "/" and path.startswith(one))), OTHER)
+        route = path if path in self._durations else self._route_of(path)
         try:
             await self._app(scope, receive, noting)
         finally:
             self._counted(route, status).inc()
             self._durations[route].observe(time.perf_counter() - began)
+
+    def _route_of(self, path: str) -> str:
+        """The longest prefix that a path begins with."""
+        return next((one for one in self._routes if one[-1] == "/" and path.startswith(one)), OTHER)
 
 
 async def _say(send: Send, status: int, media_type: str, body: bytes) -> None:

@@ -147,7 +147,8 @@ class HttpProtocol(asyncio.Protocol):
         """A part of a body."""
         if self._incoming is not None:
             self._incoming.take(body)
-            self.check_flow()
+            if len(self._incoming.body) > BUFFERED_BYTES_MAX:
+                self.check_flow()
 
     def on_message_complete(self) -> None:
         """A whole request."""
@@ -155,7 +156,8 @@ class HttpProtocol(asyncio.Protocol):
         if self._incoming is not None:
             self._incoming.complete()
             self._incoming = None
-            self.check_flow()
+            if len(self._waiting) > 1 or not self._is_reading:
+                self.check_flow()
 
     # the exchanges' side
 
@@ -227,7 +229,8 @@ class HttpProtocol(asyncio.Protocol):
         """Begins what waits, or waits for the next."""
         if not self._is_writable:
             return
-        self.check_flow()
+        if not self._is_reading:
+            self.check_flow()
         if self._waiting:
             if self._waiting[0].task is None:
                 self._begin(self._waiting[0])
