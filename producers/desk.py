@@ -5,7 +5,7 @@ expressions that consumers evaluate. A refused row is told by its index, never b
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -64,10 +64,14 @@ Broken = tuple[Reason, str, pl.Expr]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """`events` are in the layout of the record type, with their `row` and all doubts; `refused` has REFUSED_COLUMNS."""
+    """`events` are in the layout of the record type, with their `row` and all doubts; `refused` has REFUSED_COLUMNS.
+
+    `flagged` counts the events that each rule doubts, by the rule's id.
+    """
 
     events: pl.DataFrame
     refused: pl.DataFrame
+    flagged: Mapping[str, int] = field(default_factory=dict)
 
 
 class Desk:
@@ -108,7 +112,7 @@ class Desk:
         good = labelled.filter(pl.col(_LABEL).is_null()).select(ROW, *self.layout.types)
         judged = self.judge(good)
         bad = _told(labelled.filter(pl.col(_LABEL).is_not_null()))
-        return Checked(events=judged.events, refused=pl.concat([bad, judged.refused]).sort(ROW))
+        return replace(judged, refused=pl.concat([bad, judged.refused]).sort(ROW))
 
     def judge(self, events: pl.DataFrame) -> Checked:
         """The events by the quality rules: those that may be sent, with what is doubted, and those that may not.
@@ -123,10 +127,12 @@ class Desk:
         if doubting:
             events = events.with_columns(_doubted(masks, doubting))
         if not refusing:
-            return Checked(events=events, refused=none)
+            return Checked(events=events, refused=none, flagged=_counted(masks, doubting))
         is_refused = masks.select(pl.any_horizontal(rule.id for rule in refusing)).to_series()
         return Checked(
-            events=events.filter(~is_refused), refused=_first_broken(events[ROW], masks, refusing).filter(is_refused)
+            events=events.filter(~is_refused),
+            refused=_first_broken(events[ROW], masks, refusing).filter(is_refused),
+            flagged=_counted(masks.filter(~is_refused), doubting),
         )
 
     def _typed(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
@@ -263,6 +269,10 @@ def _doubted(masks: pl.DataFrame, rules: Sequence[QualityRule]) -> pl.Expr:
     ]
     both = pl.concat_list("under_investigation", *doubts).list.unique(maintain_order=True)
     return both.alias("under_investigation")
+
+
+def _counted(masks: pl.DataFrame, rules: Sequence[QualityRule]) -> Mapping[str, int]:
+    return {rule.id: count for rule in rules if (count := int(masks[rule.id].sum()))}
 
 
 def _first_broken(rows: pl.Series, masks: pl.DataFrame, rules: Sequence[QualityRule]) -> pl.DataFrame:

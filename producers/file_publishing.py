@@ -4,6 +4,8 @@ A file that is published again publishes nothing twice, and one that was broken 
 what their rows say, and the journal knows which of them it has promised.
 """
 
+import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,7 +51,8 @@ class FileOutcome:
     """What became of a file's rows so far; `share` of the file is done, up to 1.
 
     `restored` national ids came as numbers, and have their leading zeros again; `short` ones are texts that lack them,
-    and are refused: a text may lack any digit.
+    and are refused: a text may lack any digit. `flagged` counts the rows, of those that are not refused, that each rule
+    doubts.
     """
 
     rows: int = 0
@@ -59,6 +62,7 @@ class FileOutcome:
     restored: int = 0
     short: int = 0
     share: float = 0.0
+    flagged: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 class Target(Protocol):
@@ -87,7 +91,8 @@ class LookingDesk:
         before = len(self._seen)
         self._seen.update(batch.event_ids)
         new = len(self._seen) - before
-        return ColumnsOutcome(published=new, repeated=len(batch.event_ids) - new, refused=refused)
+        repeated = len(batch.event_ids) - new
+        return ColumnsOutcome(published=new, repeated=repeated, refused=refused, flagged=batch.flagged)
 
 
 def publish_file(
@@ -116,6 +121,7 @@ def publish_file(
             restored=done.restored + told.restored,
             short=done.short + told.short,
             share=part.share,
+            flagged=Counter(done.flagged) + Counter(told.flagged),
         )
         on_progress(done)
     return done
@@ -133,6 +139,7 @@ def _published(path: Path, part: Part, mapper: Mapper, target: Target, refused: 
         published=outcome.published,
         repeated=outcome.repeated,
         restored=mapped.restored,
+        flagged=outcome.flagged,
         short=sum(mapper.lacks_zeros(part.frame, row) for row in ids),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -56,7 +57,7 @@ class Handful:
         events = self._desk.layout.of(drafts)
         judged = self._desk.judge(events.insert_column(0, pl.Series(ROW, places, pl.UInt32)))
         refused = pl.concat([pl.DataFrame(bad, schema=REFUSED_COLUMNS, orient="row"), judged.refused]).sort(ROW)
-        return Checked(events=judged.events, refused=refused)
+        return replace(judged, refused=refused)
 
     def _draft(self, row: Mapping[str, Any], now: datetime) -> Draft:
         change = _change(row, self._body)

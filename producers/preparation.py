@@ -1,7 +1,7 @@
 """Preparation: from what an agency says to events that only want a sequence. The part of the way without any I/O."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -32,8 +32,8 @@ STAMP_BYTES_MAX = 64  # frame, id and sequence
 class Batch:
     """Events that are encoded but for what they get as they are sent.
 
-    `is_remembered`: their ids are made from content, and what was published before is left out. `remembered` is what the
-    journal is to remember with them beside that.
+    `is_remembered`: their ids are made from content, and what was published before is left out. `remembered` is what
+    the journal is to remember with them beside that. `flagged` counts those that each rule doubts.
     """
 
     keys: Sequence[bytes]
@@ -41,6 +41,7 @@ class Batch:
     contents: Any  # a pyarrow array of bytes
     is_remembered: bool = False
     remembered: Sequence[bytes] = ()
+    flagged: Mapping[str, int] = field(default_factory=dict)
 
 
 class Prepared(NamedTuple):
@@ -56,6 +57,7 @@ class Judged(NamedTuple):
 
     events: pl.DataFrame
     refusals: Mapping[int, RefusedError]
+    flagged: Mapping[str, int]
 
 
 class Preparation:
@@ -104,10 +106,10 @@ class Preparation:
             row: refused(Reason(reason), field, record_type=self._record_type.id, rule=rule)
             for row, field, reason, rule in judged.refused.iter_rows()
         }
-        return Judged(judged.events, refusals)
+        return Judged(judged.events, refusals, judged.flagged)
 
-    def together(self, changes: Sequence[Change]) -> tuple[list[UUID | RefusedError], pl.DataFrame]:
-        """For each change its event's id or its refusal; and the events of those that may be sent."""
+    def together(self, changes: Sequence[Change]) -> tuple[list[UUID | RefusedError], Judged]:
+        """For each change its event's id or its refusal; and what the quality rules leave to be sent."""
         results: list[UUID | RefusedError] = []
         drafts: list[Draft] = []
         places: list[int] = []
@@ -120,17 +122,19 @@ class Preparation:
             places.append(len(results))
             results.append(prepared.event_id)
             drafts.append(prepared.draft)
-        events, refusals = self.judged(drafts)
-        for row, refusal in refusals.items():
+        judged = self.judged(drafts)
+        for row, refusal in judged.refusals.items():
             results[places[row]] = refusal
-        return results, events
+        return results, judged
 
-    def batch(self, events: pl.DataFrame) -> Batch:
+    def batch(self, judged: Judged) -> Batch:
         """The events encoded, under the ids that they have."""
+        events = judged.events
         return Batch(
             keys=events["subject"].to_list(),
             event_ids=events["event_id"].to_list(),
             contents=self.encoder.contents(events),
+            flagged=judged.flagged,
         )
 
     def rows(self, frame: pl.DataFrame, *, now: datetime) -> tuple[Batch, pl.DataFrame]:
@@ -149,7 +153,9 @@ class Preparation:
         else:
             event_ids = [given or self._new_id().bytes for given in events["event_id"].to_list()]
         keys = events["subject"].to_list()
-        batch = Batch(keys=keys, event_ids=event_ids, contents=contents, is_remembered=is_remembered)
+        batch = Batch(
+            keys=keys, event_ids=event_ids, contents=contents, is_remembered=is_remembered, flagged=checked.flagged
+        )
         return batch, checked.refused
 
 
@@ -160,4 +166,6 @@ def _without_oversized(checked: Checked, is_small: pl.Series) -> Checked:
         pl.lit(str(Reason.OVERSIZED)).alias("reason"),
         pl.lit("").alias("rule"),
     )
-    return Checked(events=checked.events.filter(is_small), refused=pl.concat([checked.refused, large]).sort(ROW))
+    return replace(
+        checked, events=checked.events.filter(is_small), refused=pl.concat([checked.refused, large]).sort(ROW)
+    )

@@ -6,9 +6,10 @@ says loudly that it cannot.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from types import TracebackType
@@ -26,8 +27,9 @@ from producers.change import Change
 from producers.columns import Draft
 from producers.desk import REFUSED_COLUMNS, ROW
 from producers.journal import Journal
+from producers.meter import DeskMeter
 from producers.once import sorted_out
-from producers.preparation import Preparation
+from producers.preparation import Batch, Preparation
 from producers.pump import Pump
 from producers.sender import Sender
 from producers.validation import refused
@@ -53,11 +55,15 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnsOutcome:
-    """What became of a frame: `published` are new, `repeated` were published before, `refused` names row and field."""
+    """What became of a frame: `published` are new, `repeated` were published before, `refused` names row and field.
+
+    `flagged` counts the rows, of those that are not refused, that each rule doubts.
+    """
 
     published: int
     repeated: int
     refused: pl.DataFrame
+    flagged: Mapping[str, int] = field(default_factory=dict)
 
 
 class Published(NamedTuple):
@@ -83,6 +89,7 @@ class Publisher:
     ) -> None:
         self._on_delivered = on_delivered
         self._accepted = self._refused = self._acknowledged = 0
+        self._meter = DeskMeter(record_type.id)
         self._record_type = record_type.id
         topic = records_topic(record_type.id)
         schema = event_schema(record_type)
@@ -137,8 +144,9 @@ class Publisher:
             if self._preparation.has_refusing_rules:
                 for refusal in self._preparation.judged([prepared.draft]).refusals.values():
                     raise refusal
-        except RefusedError:
+        except RefusedError as exc:
             self._refused += 1
+            self._meter.refuse([str(exc.reason)])
             raise
         with self._sender.lock:
             self._drafts.append(prepared.draft)
@@ -161,12 +169,13 @@ class Publisher:
         results: list[UUID | RefusedError] = []
         waiting = iter(changes)
         while some := list(islice(waiting, DRAFTS_TOGETHER_MAX)):
-            told, events = self._preparation.together(some)
+            told, judged = self._preparation.together(some)
             with self._sender.lock:
                 self._send_drafts()
-                self._sender.send(self._preparation.batch(events))
-                self._accepted += events.height
-                self._refused += len(told) - events.height
+                self._send(self._preparation.batch(judged))
+                self._accepted += judged.events.height
+                self._refused += len(told) - judged.events.height
+            self._meter.refuse(str(one.reason) for one in told if isinstance(one, RefusedError))
             results += told
         self._pump.wake()
         return results
@@ -181,18 +190,22 @@ class Publisher:
         now = datetime.now(UTC)
         published = accepted = 0
         refusals = [pl.DataFrame(schema=REFUSED_COLUMNS)]
+        flagged: Counter[str] = Counter()
         for start in range(0, frame.height, ROWS_TOGETHER):
             batch, bad = self._preparation.rows(frame[start : start + ROWS_TOGETHER], now=now)
             refusals.append(bad.with_columns(pl.col(ROW) + start))
             accepted += len(batch.keys)
+            flagged.update(batch.flagged)
             with self._sender.lock:
                 self._send_drafts()
-                published += self._sender.send(batch)
+                published += self._send(batch)
         refused_rows = pl.concat(refusals)
         self._accepted += published
         self._refused += refused_rows.height
+        self._meter.refuse(refused_rows["reason"])
         self._pump.wake()
-        return ColumnsOutcome(published=published, repeated=accepted - published, refused=refused_rows)
+        repeated = accepted - published
+        return ColumnsOutcome(published=published, repeated=repeated, refused=refused_rows, flagged=flagged)
 
     def publish_once(self, frame: pl.DataFrame, marks: Sequence[bytes | None]) -> "list[Published | RefusedError]":
         """Publishes rows that have event ids, and not those that come again; tells of each, as `flush` makes it true.
@@ -267,7 +280,12 @@ class Publisher:
         with self._sender.lock, self._sender.failing():
             if self._drafts:
                 drafts, self._drafts, self._drafts_bytes = self._drafts, [], 0
-                self._sender.send(self._preparation.batch(self._preparation.judged(drafts).events))
+                self._send(self._preparation.batch(self._preparation.judged(drafts)))
+
+    def _send(self, batch: Batch) -> int:
+        sent = self._sender.send(batch)
+        self._meter.accept(sent, batch.flagged)
+        return sent
 
     def _take_delivered(self, event_ids: Sequence[bytes]) -> None:
         self._acknowledged += len(event_ids)

@@ -2,6 +2,7 @@
 
 import csv
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -232,13 +233,17 @@ def _tell(run: _Run, outcomes: dict[str, FileOutcome], *, dry_run: bool, as_json
     if as_json:
         facts = {"record_type": run.record_type.id, "source": run.source, "dry_run": dry_run, "files": rows}
         noticed = {name: sum(getattr(one, name) for one in outcomes.values()) for name in ("restored", "short")}
-        print_json({**facts, "report": str(run.report) if is_refusing else None, "national_ids": noticed})
+        report = str(run.report) if is_refusing else None
+        print_json({**facts, "report": report, "national_ids": noticed, "flagged": _flagged(outcomes)})
         return
     title = f"{run.record_type.id} as {run.source}" + (" (dry run: nothing was sent)" if dry_run else "")
     shown = ["file", "rows", "would be published" if dry_run else "published", "repeated", "refused"]
     print_table(title, shown, ([*row.values()] for row in rows))
     if is_refusing:
         console().print(f"refused rows, each with its line, field and reason: {run.report}", soft_wrap=True)
+    if flagged := _flagged(outcomes):
+        rules = ", ".join(f"{count:,} by '{rule}'" for rule, count in flagged.items())
+        console().print(f"doubted by the contract's rules, but taken: {rules}", soft_wrap=True)
     if restored := sum(one.restored for one in outcomes.values()):
         told = "got back the leading zeros that a number cannot hold; each must agree with its check digit"
         console().print(f"{restored:,} national ids {told}", soft_wrap=True)
@@ -246,3 +251,8 @@ def _tell(run: _Run, outcomes: dict[str, FileOutcome], *, dry_run: bool, as_json
         width = id_width(run.wiring.catalogue.national_id_scheme)
         told = f"would be right with leading zeros: if the column lost them, map it with 'width: {width}'"
         console().print(f"{short:,} refused national ids {told}", soft_wrap=True)
+
+
+def _flagged(outcomes: dict[str, FileOutcome]) -> dict[str, int]:
+    """How many rows each rule doubts, the most first."""
+    return dict(sum((Counter(one.flagged) for one in outcomes.values()), Counter()).most_common())
