@@ -8,10 +8,12 @@ from bus.database import Job
 from bus.errors import SettingError
 from bus.http.observed import Observed
 from bus.http.settings import VARIABLES, TokenSettings, read_token_settings
+from bus.http.tls import TlsSettings, read_tls_settings
 from bus.settings import Mode
 from consumers.evidence.app import EvidenceApp
 from deploy.development_issuer import DevelopmentIssuer
 from deploy.local.running import data_folder
+from deploy.production import check_listener
 from deploy.wiring import Wiring, wire
 
 EVIDENCE_ROUTES = ("/v1/evidence", "/v1/procedures", "/v1/procedures/", "/v1/me/accesses", "/openapi.json")
@@ -27,6 +29,13 @@ def evidence_app() -> Observed:
         database_url=wiring.database_url(Job.EVIDENCE),
     )
     return Observed(app, door="evidence", routes=EVIDENCE_ROUTES)
+
+
+def listener_tls(wiring: Wiring, host: str, environment: Mapping[str, str] = os.environ) -> TlsSettings | None:
+    """TLS of a door on a host, as the settings say. Raises SettingError, also for what production mode forbids."""
+    tls = read_tls_settings(environment)
+    check_listener(wiring.settings.mode, host, tls)
+    return tls
 
 
 def development_issuer(wiring: Wiring, environment: Mapping[str, str] = os.environ) -> DevelopmentIssuer:

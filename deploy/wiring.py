@@ -18,6 +18,7 @@ from bus.subject import Pseudonymizer
 from consumers.accesses.contract import access_contract
 from consumers.rights import has_rights
 from deploy.local.running import running_environment
+from deploy.production import check_production
 from registry.catalogue import load_catalogue
 from registry.client import ConfluentSchemaRegistry, SchemaRegistry
 from registry.contracts import Catalogue, RecordType
@@ -72,11 +73,13 @@ def wire(environment: Mapping[str, str] = os.environ) -> Wiring:
     """The parts that the environment names; a running local stack fills in what it leaves open. Raises SettingError."""
     named = {**running_environment(environment), **environment}
     settings = read_settings(named)
+    kafka = kafka_connection(settings.kafka_bootstrap, named)
+    check_production(settings, kafka)
     catalogue = load_catalogue(Path(settings.catalogue) if settings.catalogue else None)
     return Wiring(
         settings=settings,
         catalogue=catalogue,
         registry=ConfluentSchemaRegistry(settings.schema_registry_url),
-        kafka=kafka_connection(settings.kafka_bootstrap, named),
+        kafka=kafka,
         pseudonymizer=Pseudonymizer(settings.domain_key_bytes, catalogue.national_id_scheme),
     )

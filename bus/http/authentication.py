@@ -49,7 +49,7 @@ class Authentication:
         if authorization[:7].lower() != _BEARER:
             raise Refused(Problem(kind=Kind.UNAUTHENTICATED, headers=((b"www-authenticate", b"Bearer"),)))
         try:
-            return await self._tokens.caller(authorization[7:].strip())
+            return await self._tokens.caller(authorization[7:].strip(), certificate=request.certificate)
         except TokenError as exc:
             raise Refused(_challenge(Kind.UNAUTHENTICATED, "invalid_token", exc.fault.value)) from None
 

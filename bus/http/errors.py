@@ -18,6 +18,9 @@ class TokenFault(StrEnum):
     WRONG_AUDIENCE = "wrong-audience"
     EXPIRED = "expired"
     NOT_YET_VALID = "not-yet-valid"
+    WRONG_CERTIFICATE = "wrong-certificate"
+    NOT_BOUND = "not-bound-to-a-certificate"
+    REVOKED = "revoked"
     MISSING_CLAIM = "missing-claim"
     KEYS_UNAVAILABLE = "keys-unavailable"
 

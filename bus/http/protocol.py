@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 from bus.http.errors import place_of
 from bus.http.exchange import Exchange, Header, head_bytes
 from bus.http.problems import RETRY_AFTER, Kind, Problem
+from bus.http.tls import CLIENT_CERTIFICATE, peer_thumbprint
 
 HEAD_BYTES_MAX = 16 << 10  # a token of 8 KiB is the longest part that anybody needs
 BUFFERED_BYTES_MAX = 64 << 10  # of a body that nobody has taken yet; then the caller must wait
@@ -65,6 +66,7 @@ class HttpProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # it is a stream's
         """Takes the connection, or refuses one too many."""
         self._transport = transport
+        self._certificate = peer_thumbprint(transport)
         self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn names its own protocols only
         if len(self._server.connections) > CONNECTIONS_MAX:
             self._refuse(Problem(kind=Kind.BUSY, headers=RETRY_AFTER))
@@ -210,6 +212,7 @@ class HttpProtocol(asyncio.Protocol):
             "client": self._transport.get_extra_info("peername"),
             "state": self._app_state,
             "extensions": {"transport": self._transport},
+            CLIENT_CERTIFICATE: self._certificate,
         }
 
     def _begin(self, exchange: Exchange) -> None:

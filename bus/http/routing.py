@@ -11,6 +11,7 @@ import structlog
 
 from bus.http.errors import place_of
 from bus.http.problems import Kind, Problem, Response
+from bus.http.tls import CLIENT_CERTIFICATE
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,7 +24,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request, its body read; `rest` is what follows the route's prefix in the path."""
+    """One request, its body read; `rest` is what follows the route's prefix in the path.
+
+    `certificate` is the thumbprint of the certificate that the caller has proved to have, on this very connection.
+    """
 
     method: str
     path: str
@@ -31,6 +35,7 @@ class Request:
     headers: Mapping[bytes, bytes]
     body: bytes = field(repr=False)
     rest: str = ""
+    certificate: str | None = None
 
     @property
     def accept_language(self) -> bytes:
@@ -112,6 +117,7 @@ def _request(scope: Scope, rest: str, body: bytes) -> Request:
         headers=dict(scope["headers"]),
         body=body,
         rest=rest,
+        certificate=scope.get(CLIENT_CERTIFICATE),
     )
 
 

@@ -10,6 +10,7 @@ from uvicorn.supervisors import Multiprocess
 
 from bus.errors import BusError
 from bus.http.protocol import HttpProtocol
+from bus.http.tls import TlsSettings
 
 BACKLOG = 1_024  # connections that wait to be accepted
 ENDING_TIMEOUT_S = 15  # for answers that are under way; longer than the longest that is allowed
@@ -32,17 +33,17 @@ class Server(uvicorn.Server):
             self._captured_signals.clear()
 
 
-def serve(factory: str, *, host: str, port: int, workers: int = 1) -> None:
+def serve(factory: str, *, host: str, port: int, workers: int = 1, tls: TlsSettings | None = None) -> None:
     """Serves what a factory makes, named as `module:function`, from so many processes. Raises PortTakenError."""
     with listening(host, port) as taken:
         if workers == 1:
-            server(factory).run(sockets=[taken])
+            server(factory, tls=tls).run(sockets=[taken])
         else:
-            many = server(factory, workers=workers)
+            many = server(factory, workers=workers, tls=tls)
             Multiprocess(many.config, sockets=[taken]).run()
 
 
-def server(app: Any, *, workers: int = 1) -> Server:
+def server(app: Any, *, workers: int = 1, tls: TlsSettings | None = None) -> Server:
     """A server for an application, or for the name of its factory; give its `run` or `serve` the socket."""
     return Server(
         uvicorn.Config(
@@ -60,6 +61,7 @@ def server(app: Any, *, workers: int = 1) -> Server:
             log_config=None,
             backlog=BACKLOG,
             timeout_graceful_shutdown=ENDING_TIMEOUT_S,
+            **(tls.server_options() if tls else {}),
         )
     )
 

@@ -18,6 +18,8 @@ class TokenSettings(BaseModel):
     audience: str = Field(alias="YEKBAR_TOKEN_AUDIENCE", min_length=1)
     agency_claim: str = Field(alias="YEKBAR_TOKEN_AGENCY_CLAIM", default="agency", min_length=1)
 
+    revoked: str | None = Field(alias="YEKBAR_TOKEN_REVOKED", default=None, description="a file, a `jti` a line")
+    client_ca: str | None = Field(alias="YEKBAR_TLS_CLIENT_CA", default=None, description="then tokens must be bound")
     citizen_claim: str = Field(alias="YEKBAR_TOKEN_CITIZEN_CLAIM", default="national_id", min_length=1)
     assurance: str = Field(alias="YEKBAR_TOKEN_ASSURANCE", default="substantial,high")
 
@@ -32,13 +34,16 @@ class TokenSettings(BaseModel):
         return self.jwks.startswith(("http://", "https://"))
 
 
-VARIABLES = tuple(field.alias for field in TokenSettings.model_fields.values() if field.alias)
+_ALL = tuple(field.alias for field in TokenSettings.model_fields.values() if field.alias)
+VARIABLES = tuple(
+    name for name in _ALL if name.startswith("YEKBAR_TOKEN_")
+)  # whoever sets one has an issuer of his own
 
 
 def read_token_settings(environment: Mapping[str, str] = os.environ) -> TokenSettings:
     """The settings that the environment says. Raises SettingError naming the variable, never its value."""
     try:
-        return TokenSettings.model_validate({name: environment[name] for name in VARIABLES if environment.get(name)})
+        return TokenSettings.model_validate({name: environment[name] for name in _ALL if environment.get(name)})
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         raise SettingError(

@@ -28,6 +28,7 @@ from joserfc.jwk import GuestProtocol
 
 from bus.http.errors import TokenError, TokenFault
 from bus.http.keys import RETRY_S, Keys
+from bus.http.revoked import Revoked
 from bus.http.settings import TokenSettings
 
 # Asymmetric only: with a shared-key algorithm here, whoever has the public key could sign.
@@ -43,6 +44,7 @@ class Caller:
 
     agency: str | None
     expires_at: float
+    certificate: str | None  # the thumbprint of the one that the token is bound to (RFC 8705)
     claims: Mapping[str, Any]
 
 
@@ -53,6 +55,7 @@ class Tokens:
         self._settings = settings
         self._keys = keys
         self._clock = clock
+        self._revoked = Revoked(settings.revoked, clock=clock)
         self._remembered: OrderedDict[bytes, Caller] = OrderedDict()
         self._generation = keys.generation
         self._registry = jwt.JWTClaimsRegistry(
@@ -63,8 +66,18 @@ class Tokens:
             exp={"essential": True},
         )
 
-    async def caller(self, token: bytes) -> Caller:
-        """Who is calling. Raises TokenError."""
+    async def caller(self, token: bytes, *, certificate: str | None = None) -> Caller:
+        """Who is calling, over a connection with this certificate. Raises TokenError."""
+        caller = await self._remembered_caller(token)
+        if caller.certificate is not None and caller.certificate != certificate:
+            raise TokenError(TokenFault.WRONG_CERTIFICATE)
+        if caller.certificate is None and self._settings.client_ca and caller.agency is not None:
+            raise TokenError(TokenFault.NOT_BOUND)
+        if self._revoked.holds(caller.claims.get("jti")):
+            raise TokenError(TokenFault.REVOKED)
+        return caller
+
+    async def _remembered_caller(self, token: bytes) -> Caller:
         if self._generation != self._keys.generation:
             self._remembered.clear()
             self._generation = self._keys.generation
@@ -103,6 +116,7 @@ class Tokens:
         return Caller(
             agency=agency if isinstance(agency, str) else None,
             expires_at=decoded.claims["exp"],
+            certificate=_bound_to(decoded.claims),
             claims=decoded.claims,
         )
 
@@ -116,6 +130,16 @@ class Tokens:
         return found[0]
 
 
+def _bound_to(claims: Mapping[str, Any]) -> str | None:
+    """The thumbprint that a token demands. One that demands what we do not know is bound to what nobody has."""
+    if "cnf" not in claims:
+        return None
+    demanded = claims["cnf"]
+    named = demanded.get("x5t#S256") if isinstance(demanded, dict) else None
+    return named if isinstance(named, str) and named else _UNKNOWN_PROOF
+
+
+_UNKNOWN_PROOF = "a proof that is not checked here"
 _CLAIM_FAULTS = {
     "iss": TokenFault.WRONG_ISSUER,
     "aud": TokenFault.WRONG_AUDIENCE,

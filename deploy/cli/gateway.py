@@ -8,7 +8,7 @@ from bus.http.observed import Observed
 from bus.http.server import listening, server
 from deploy.cli.output import error_console
 from deploy.cli.publish import journal_path
-from deploy.serving import token_settings
+from deploy.serving import listener_tls, token_settings
 from deploy.wiring import Wiring, wire
 from producers.gateway.app import GatewayApp
 from producers.journal_file import SqliteJournal
@@ -38,10 +38,12 @@ def gateway(
     http://127.0.0.1:8090/v1/records/RECORD_TYPE -d '{"event_id": "…", "national_id": "…", "change_kind": "created",
     "effective_from": "2026-01-01T00:00:00Z", "body": {…}}'
     """
-    made = gateway_app(wire(), name=name)
+    wiring = wire()
+    tls = listener_tls(wiring, host)
+    made = gateway_app(wiring, name=name)
     with listening(host, port) as taken:
-        error_console().print(f"gateway on http://{host}:{port}/ (Ctrl-C ends it)")
-        server(made).run(sockets=[taken])  # one process: a source has one publisher
+        error_console().print(f"gateway on {'https' if tls else 'http'}://{host}:{port}/ (Ctrl-C ends it)")
+        server(made, tls=tls).run(sockets=[taken])  # one process: a source has one publisher
 
 
 def gateway_app(wiring: Wiring, *, name: str) -> Observed:

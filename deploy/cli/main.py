@@ -24,7 +24,6 @@ COMMANDS: Mapping[str, str] = {
     "gateway": "Take changes of agencies over HTTP.",
     "relay": "Bring changes from an agency's outbox onto the bus.",
     "sync": "Publish an agency's table, and what changes in it; read-only access is enough.",
-    "sync": "Publish an agency's table, and what changes in it; read-only access is enough.",
     "materialize": "Keep the views equal to the log.",
     "serve": "Serve the evidence API.",
     "evidence": "Ask for the evidence that a procedure requires.",

@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 from bus.errors import SettingError
+from bus.http.tls import read_tls_settings
+from bus.settings import Mode
 from deploy.local.running import running_environment
+from deploy.production import check_listener
 from registry.service.server import serve
 
 app = typer.Typer(add_completion=False)
@@ -22,11 +25,13 @@ def registry(
 ) -> None:
     """Serve the schema registry (Confluent REST API for Avro), stored in PostgreSQL.
 
-    The one setting is DATABASE_URL; a running local stack fills it in.
+    The settings are DATABASE_URL, which a running local stack fills in, and YEKBAR_TLS_CERTIFICATE with its key.
 
     Example: DATABASE_URL=postgresql://… yekbar registry --port 8081
     """
-    serve(database_url(os.environ), host=host, port=port)
+    tls = read_tls_settings()
+    check_listener(Mode(os.environ.get("YEKBAR_MODE") or Mode.PRODUCTION), host, tls)
+    serve(database_url(os.environ), host=host, port=port, tls=(tls.certificate, tls.key) if tls else None)
 
 
 def database_url(environment: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from bus.http.server import serve as serve_http
 from bus.metrics import counted_together
 from deploy.bookkeeping import bookkeeping
 from deploy.cli.output import error_console
-from deploy.serving import token_settings
+from deploy.serving import listener_tls, token_settings
 from deploy.wiring import wire
 
 DEFAULT_HOST = "127.0.0.1"
@@ -27,7 +27,9 @@ def serve(
 
     Example: yekbar serve --port 8080, then open http://127.0.0.1:8080/
     """
-    token_settings(wire())  # a wrong setting is told here, once, and not by every worker
-    error_console().print(f"evidence API on http://{host}:{port}/ (Ctrl-C ends it)")
+    wiring = wire()
+    tls = listener_tls(wiring, host)
+    token_settings(wiring)  # a wrong setting is told here, once, and not by every worker
+    error_console().print(f"evidence API on {'https' if tls else 'http'}://{host}:{port}/ (Ctrl-C ends it)")
     with counted_together(), bookkeeping():
-        serve_http("deploy.serving:evidence_app", host=host, port=port, workers=workers)
+        serve_http("deploy.serving:evidence_app", host=host, port=port, workers=workers, tls=tls)

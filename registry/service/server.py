@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 from granian.constants import Interfaces
@@ -15,6 +16,8 @@ from registry.service.app import registry_app
 BACKLOG = 256  # connections that wait to be accepted
 POLL_S = 0.01
 
+Tls = tuple[Path, Path]  # a certificate and its key, in PEM form
+
 log = structlog.get_logger()
 
 
@@ -24,12 +27,14 @@ class PortTakenError(RegistryError):
     exit_code = 71  # EX_OSERR of sysexits.h
 
 
-def serve(database_url: str, *, host: str, port: int) -> None:
+def serve(database_url: str, *, host: str, port: int, tls: Tls | None = None) -> None:
     """Serves until SIGTERM or SIGINT. Raises PortTakenError."""
-    asyncio.run(serve_until(database_url, host=host, port=port, on_ready=_stop_with_signals))
+    asyncio.run(serve_until(database_url, host=host, port=port, tls=tls, on_ready=_stop_with_signals))
 
 
-async def serve_until(database_url: str, *, host: str, port: int, on_ready: Callable[[Server], None]) -> None:
+async def serve_until(
+    database_url: str, *, host: str, port: int, on_ready: Callable[[Server], None], tls: Tls | None = None
+) -> None:
     """Serves until the server is stopped by whoever `on_ready` hands it to, once it listens. Raises PortTakenError."""
     address = _free_address(host, port)
     server = Server(
@@ -40,12 +45,17 @@ async def serve_until(database_url: str, *, host: str, port: int, on_ready: Call
         backlog=BACKLOG,
         websockets=False,
         log_enabled=False,
+        ssl_cert=tls[0] if tls else None,
+        ssl_key=tls[1] if tls else None,
     )
     serving = asyncio.create_task(server.serve())
     while not serving.done() and not await asyncio.to_thread(_listens, address, port):
         await asyncio.sleep(POLL_S)
     if not serving.done():
-        log.info("registry_ready", url=f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}")
+        log.info(
+            "registry_ready",
+            url=f"{'https' if tls else 'http'}://{f'[{address}]' if ':' in address else address}:{port}",
+        )
         on_ready(server)
     await serving
 
