@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from threading import Event
 
@@ -38,8 +39,13 @@ class Jar:
 
 
 def locked_jars() -> tuple[Jar, ...]:
-    """The jars of the lock file."""
-    lines = files("deploy.local").joinpath("jars.lock").read_text(encoding="utf-8").splitlines()
+    """The jars of the stack's lock file."""
+    return read_lock(files("deploy.local").joinpath("jars.lock"))
+
+
+def read_lock(place: Traversable) -> tuple[Jar, ...]:
+    """The jars of a lock file: on each line SHA-256, bytes, and the path in a Maven repository."""
+    lines = place.read_text(encoding="utf-8").splitlines()
     columns = (line.split() for line in lines if not line.startswith("#"))
     return tuple(Jar(path=path, sha256=digest, size_bytes=int(size)) for digest, size, path in columns)
 

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
@@ -38,11 +39,15 @@ _SERVER_SETTINGS = {
 
 
 class Postgres:
-    """A server whose cluster lives in `folder`; the cluster is made when it is new."""
+    """A server whose cluster lives in `folder`; the cluster is made when it is new.
+
+    `settings` are added to its own, such as `wal_level`, `logical`: what log-based capture asks of an agency's server.
+    """
 
     name = "PostgreSQL"
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, settings: Mapping[str, str] | None = None) -> None:
+        self._settings = {**_SERVER_SETTINGS, **(settings or {})}
         self._folder = folder
         self._port = port
         self._user = NOBODY if os.geteuid() == 0 else None
@@ -79,7 +84,7 @@ class Postgres:
         binaries = self._binaries()
         if not self.has_cluster:
             self._make_cluster(binaries, cluster)
-        options = [word for name, value in _SERVER_SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        options = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         self.process = ChildProcess(
             "PostgreSQL",
             [binaries / "postgres", "-D", cluster, "-p", str(self._port), *options],
