@@ -26,24 +26,28 @@ from registry.contracts import RecordTypeId
 
 YEKBAR = [sys.executable, "-m", "deploy.cli.main"]
 RECORD_TYPE = "post.registered-address"
+SOURCE = "post/bench-file"
 ROWS = 1_000_000
 GOAL_S = 60.0
 
 
 def measure(folder: Path, endpoints: Endpoints, registry_url: str, *, rows: int = ROWS) -> dict[str, Any]:
     """Publishes a file of rows once and again: seconds of both, rows a second, and the command's memory."""
-    create_topics(kafka_connection(endpoints.kafka_bootstrap), [_contract()])
-    path = folder / "addresses.csv"
-    _addresses(rows).write_csv(path)
     environment = {
         **os.environ,
         "KAFKA_BOOTSTRAP": endpoints.kafka_bootstrap,
+        "KAFKA_CLIENT_FILE": endpoints.kafka_client_file,
         "DATABASE_URL": endpoints.database_url,
         "SCHEMA_REGISTRY_URL": registry_url,
         "YEKBAR_DOMAIN_KEY": endpoints.domain_key,
         "YEKBAR_DATA": str(folder / "data"),
     }
+    create_topics(kafka_connection(endpoints.kafka_bootstrap, environment), [_contract()])
+    path = folder / "file-addresses.csv"
+    _addresses(rows).write_csv(path)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     first_s, first = _published(path, environment)
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     again_s, again = _published(path, environment)
     return {
         "work": "publish a CSV file",
@@ -51,7 +55,8 @@ def measure(folder: Path, endpoints: Endpoints, registry_url: str, *, rows: int 
         "seconds": round(first_s, 1),
         "rows_per_s": round(rows / first_s),
         "seconds_again": round(again_s, 1),
-        "rss_mb_max": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
+        "cpu_s": round(spent.ru_utime + spent.ru_stime - before.ru_utime - before.ru_stime, 1),
+        "rss_mb_max": round(spent.ru_maxrss / 1024),
         "goal_s": GOAL_S * rows / ROWS,
         "correct": first["published"] == rows == again["repeated"] and again["published"] == 0,
     }
@@ -64,7 +69,7 @@ def _contract() -> Any:
 def _published(path: Path, environment: dict[str, str]) -> tuple[float, dict[str, int]]:
     began = time.perf_counter()
     done = subprocess.run(
-        [*YEKBAR, "publish", RECORD_TYPE, str(path), "--json"],
+        [*YEKBAR, "publish", RECORD_TYPE, str(path), "--source", SOURCE, "--json"],
         env=environment,
         stdout=subprocess.PIPE,
         encoding="utf-8",
