@@ -19,7 +19,7 @@ Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")
 
 BATCH_MAX = 64  # more in one statement does not make a person's lookup cheaper, and the last would wait for the first
-CROWD = 32  # as many are worth a batch beside another
+CROWD = 12  # as many are worth a batch beside another
 PATIENCE_S = 0.02  # a batch seldom takes as long
 WAITING_MAX = 2_000  # about half a second of work; whoever comes later is told to come again
 
