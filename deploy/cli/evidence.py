@@ -28,6 +28,9 @@ def evidence(
     agency: Annotated[str | None, typer.Option("--as", help="The agency that asks; else the procedure's own.")] = None,
     case_reference: Annotated[str | None, typer.Option(help="Your number of the case.")] = None,
     acting_user: Annotated[str | None, typer.Option(help="Who works on the case.")] = None,
+    represented_party: Annotated[
+        str | None, typer.Option(help="For whom the person acts by a mandate; - reads it from stdin, after the person.")
+    ] = None,
     effective_at: Annotated[str | None, typer.Option(help="The instant at which facts must hold.")] = None,
     known_at: Annotated[str | None, typer.Option(help="What the bus knew at this instant.")] = None,
     as_json: AsJson = False,
@@ -38,7 +41,8 @@ def evidence(
     """
     asked = {
         "procedure": procedure,
-        "national_id": sys.stdin.readline().strip() if national_id == "-" else national_id,
+        "national_id": _typed(national_id),
+        "represented_party": None if represented_party is None else _typed(represented_party),
         "case_reference": case_reference,
         "acting_user": acting_user,
         "effective_at": effective_at,
@@ -51,6 +55,10 @@ def evidence(
         _show(answer)
     if not answer.get("is_complete"):
         raise typer.Exit(1)
+
+
+def _typed(national_id: str) -> str:
+    return sys.stdin.readline().strip() if national_id == "-" else national_id
 
 
 def _token(procedure: str, agency: str | None) -> str:

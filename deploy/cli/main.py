@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "relay": "Bring changes from an agency's outbox onto the bus.",
     "sync": "Publish an agency's table, and what changes in it; read-only access is enough.",
     "materialize": "Keep the views equal to the log.",
+    "source": "List what each source says of itself; retire one that is gone.",
     "serve": "Serve the evidence API.",
     "evidence": "Ask for the evidence that a procedure requires.",
     "agency": "Let agencies into the brokers, each to its own topics.",
