@@ -5,7 +5,7 @@
 | `yekbar_status_up` | |
 | `yekbar_view_read_events`, `yekbar_view_log_events`, `yekbar_view_lag_events` | record type |
 | `yekbar_view_complete_timestamp_seconds` | record type |
-| `yekbar_source_missing_events` | record type, source |
+| `yekbar_source_missing_events`, `yekbar_source_complete_timestamp_seconds` | record type, source |
 | `yekbar_quarantine_waiting_events` | record type, reason |
 | `yekbar_quality_open_findings` | agency, record type, rule |
 """
@@ -20,7 +20,7 @@ from psycopg import Connection
 
 from bus.kafka import KafkaConnection, admin
 from bus.topics import records_topic
-from consumers.status_reading import read_ends
+from consumers.status_reading import read_ends, read_sources
 from consumers.views import statement
 from registry.contracts import Catalogue
 
@@ -85,8 +85,15 @@ def _troubles(connection: Connection[Any]) -> Sequence[GaugeMetricFamily]:
         "Events that a source numbered and the view has not received.",
         labels=["record_type", "source"],
     )
-    for view, source, highest, received, _ in connection.execute(statement("status_sources.sql")):
-        missing.add_metric([view, source], max(highest - received, 0))
+    whole = GaugeMetricFamily(
+        "yekbar_source_complete_timestamp_seconds",
+        "All that the source had sent until this time is in the view.",
+        labels=["record_type", "source"],
+    )
+    for one in read_sources(connection):
+        missing.add_metric([one.view, one.source], one.missing)
+        if one.whole_until is not None:
+            whole.add_metric([one.view, one.source], one.whole_until.timestamp())
     waiting = GaugeMetricFamily(
         "yekbar_quarantine_waiting_events", "Events that wait in quarantine.", labels=["record_type", "reason"]
     )
@@ -97,4 +104,4 @@ def _troubles(connection: Connection[Any]) -> Sequence[GaugeMetricFamily]:
     )
     for *rule, count in connection.execute(statement("status_findings.sql")):
         findings.add_metric(rule, count)
-    return [missing, waiting, findings]
+    return [missing, whole, waiting, findings]

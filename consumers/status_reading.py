@@ -42,8 +42,7 @@ def read_status(connection: Connection[Any], ends: Ends | None, catalogue: Catal
             _view(connection, record_type, positions.get(record_type.id, ()), ends)
             for record_type in catalogue.record_types.values()
         )
-        with connection.cursor(row_factory=class_row(SourceStatus)) as cursor:
-            sources = tuple(cursor.execute(statement("status_sources.sql")))
+        sources = read_sources(connection)
         with connection.cursor(row_factory=class_row(QuarantineStatus)) as cursor:
             quarantine = tuple(cursor.execute(statement("status_quarantine.sql")))
         open_findings: Counter[str] = Counter()
@@ -70,6 +69,12 @@ def _agreements(connection: Connection[Any], catalogue: Catalogue) -> Agreements
     changes = read_changes(connection) if row is not None and row[0] else ()
     rights = fold(catalogue, changes)
     return Agreements(rights.agreements.values(), rights.standings)
+
+
+def read_sources(connection: Connection[Any]) -> tuple[SourceStatus, ...]:
+    """What each view has received of each source."""
+    with connection.cursor(row_factory=class_row(SourceStatus)) as cursor:
+        return tuple(cursor.execute(statement("status_sources.sql")))
 
 
 def read_ends(client: AdminClient, catalogue: Catalogue) -> Ends | None:

@@ -12,6 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bus.envelope import ChangeKind
+from bus.metrics import exposition
+from deploy.cli.publish import app as publish_app
 from deploy.cli.quality import app
 from deploy.local.process import free_port
 from deploy.provision import provision
@@ -159,9 +161,27 @@ def test_a_materializer_serves_its_metrics_and_its_health(wiring, tmp_path):
             time.sleep(0.1)
         health = scraped(port, "healthz")
         running.send_signal(signal.SIGTERM)
-        running.communicate(timeout=TIMEOUT_S)
+        _, logged = running.communicate(timeout=TIMEOUT_S)
 
-    assert [one for one in wanted if one not in told] == []
+    assert [one for one in wanted if one not in told] == [], logged
     assert health == "ok\n"
     assert running.returncode == 0
     assert KNOWN not in told
+
+
+def test_the_desk_says_which_rules_doubt_what_it_takes_and_counts_it(wiring, tmp_path, monkeypatch):
+    monkeypatch.setenv("YEKBAR_DATA", str(tmp_path))
+    own = next(str(one.id) for one in wiring.catalogue.record_types.values() if one.rules)
+    file = tmp_path / "rows.csv"
+    words = ["الف", "بسیار بلند", "بسیار بسیار بلند"]
+    rows = [f"{KNOWN},created,2026-01-0{day}T00:00:00Z,{word}" for day, word in enumerate(words, 1)]
+    file.write_text("\n".join(["national_id,change_kind,effective_from,word", *rows]), encoding="utf-8")
+
+    looked = CliRunner().invoke(publish_app, [own, str(file), "--dry-run"], catch_exceptions=False)
+    done = CliRunner().invoke(publish_app, [own, str(file), "--json"], catch_exceptions=False)
+
+    assert "but taken: 2 by 'word-short'" in looked.stdout
+    assert json.loads(done.stdout)["flagged"] == {"word-short": 2}
+    told = exposition().decode()
+    assert f'yekbar_desk_flagged_events_total{{record_type="{own}",rule="word-short"}} 2.0' in told
+    assert f'yekbar_desk_accepted_events_total{{record_type="{own}"}} 3.0' in told
