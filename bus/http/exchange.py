@@ -88,7 +88,8 @@ class Exchange:
             self.answer(*self._head, message.get("body", b""))
 
     def answer(self, status: int, headers: Iterable[Header], body: bytes) -> None:
-        """Gives the answer."""
+        """Gives the answer; the last one where the rest of the request is not waited for."""
+        self.is_last = self.is_last or not self._is_complete
         closing = [(b"connection", b"close")] if self.is_last else []
         head = head_bytes(status, [*self._line.default_headers, *headers, *closing])
         self.is_answered = True

@@ -189,6 +189,13 @@ def test_what_is_wrong_is_told_and_the_connection_ends(door, sent, told):
     assert is_well(door)
 
 
+def test_an_answer_before_the_whole_request_says_that_it_is_the_last(door):
+    answer = door.say(b"POST /nowhere HTTP/1.1\r\nContent-Length: 10\r\n\r\n")
+
+    assert kind(answer) == (404, "not-found")
+    assert b"connection: close" in answer
+
+
 def test_what_came_before_nonsense_is_answered(door):
     answer = door.say(GET + b"\r\n" + b"\x00\x01nonsense\r\n\r\n")
 
