@@ -19,11 +19,12 @@ from producers.sync.digests import Digests
 from producers.sync.mapping import Gone
 from producers.sync.outcome import KEY_IS_NULL, KEY_IS_REPEATED, Accepted, Outcome, RefusedRow, RoundKind
 from producers.sync.reading import TableReader
-from producers.sync.state import RowState, SyncState
+from producers.sync.state import SyncState
 from producers.sync.telling import EVENTS_TOGETHER_MAX, Events, RowTeller, kinds_of
 
 GONE_ROWS_MIN = 100  # fewer than these may always go
 KEYS_TOGETHER = 5_000
+_NEVER = b"never"  # in the place of a digest: the row was never seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,61 +54,56 @@ class Comparing:
     publisher: Publisher
     state: SyncState
     reader: TableReader
-    key: Sequence[str]
     digests: Digests
     teller: RowTeller
     desk: LookingDesk
     noticed_at: datetime
     on_refused: Callable[[RefusedRow], None]
     _seen: set[bytes] = field(default_factory=set)
-    _contested: frozenset[bytes] = frozenset()
     _told: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.outcome = Outcome(kind=self.kind)
         self._has_learnt = self.state.has_learnt()
+        self._before = self.state.all_digests() if self.kind is RoundKind.FULL else {}
 
     def expect(self, rows: int) -> None:
         """Says how many rows there are to read."""
         self.outcome = replace(self.outcome, expected=rows)
 
     def contest(self, repeated: Sequence[Sequence[Any]]) -> None:
-        """Says which keys several rows have: none of those rows is told."""
+        """Says which keys several rows have: none of those rows is told, and none is gone."""
         if repeated:
-            keys = self.digests.keys(columns_of(self.key, repeated), self.key).drop_nulls()
-            self._contested = frozenset(keys)
-            self._seen |= self._contested  # they are there, whichever is meant
+            rows = columns_of(self.reader.key, repeated)
+            keys = self.digests.keys(self.reader.key_texts(rows)).drop_nulls()
+            self._seen.update(keys)
+            for key in keys:
+                self._before.pop(key, None)
 
     def take(self, rows: pl.DataFrame) -> None:
         """Compares rows with what is known of them, and tells what is new."""
-        read = rows.height
-        rows, keys = self._with_keys(rows)
+        self.outcome = replace(self.outcome, rows=self.outcome.rows + rows.height)
+        rows, keys, before = self._with_keys(rows)
         mapped = self.reader.read(rows, noticed_at=self.noticed_at)
         self._refuse(rows, mapped.refused)
-        keys = keys.gather(mapped.rows)
+        places = mapped.rows
+        said = [before[place] for place in places]
         digests = self.digests.rows(mapped.changes)
-        known = {state.key: state for state in self.state.rows(keys.to_list())}
-        states = [known.get(key) for key in keys]
-        is_new = pl.Series([one is None for one in states], dtype=pl.Boolean)
-        before = pl.Series([None if one is None else one.digest for one in states], dtype=pl.Binary)
-        is_changed = ~is_new & digests.ne_missing(before)
-        self.outcome = replace(
-            self.outcome,
-            rows=self.outcome.rows + read,
-            same=self.outcome.same + keys.len() - int(is_new.sum()) - int(is_changed.sum()),
-        )
-        if is_new.any() or is_changed.any():
+        is_new = pl.Series([one is _NEVER for one in said], dtype=pl.Boolean)
+        is_changed = digests.ne_missing(pl.Series(said, dtype=pl.Binary)) & ~is_new
+        is_same = ~(is_new | is_changed)
+        self.outcome = replace(self.outcome, same=self.outcome.same + int(is_same.sum()))
+        if not is_same.all():
             facts = self.teller.identified(mapped.changes, noticed_at=self.noticed_at)
-            compared = Compared(facts=facts, keys=keys, digests=digests, places=mapped.rows)
+            compared = Compared(facts=facts, keys=keys.gather(places), digests=digests, places=places)
             self._tell_new(rows, compared.filter(is_new))
-            changed = [one for one, is_so in zip(states, is_changed, strict=True) if is_so and one is not None]
-            self._tell_changed(rows, compared.filter(is_changed), changed)
+            self._tell_changed(rows, compared.filter(is_changed))
 
     def part(self, meaning: Gone, *, share_max: float, accepted: Accepted) -> None:
         """Tells of the rows that were not seen. Raises MustDecideError when they are suspiciously many."""
-        gone = [key for keys in self.state.present_keys() for key in keys if key not in self._seen]
+        gone = [key for key, digest in self._before.items() if digest is not None]
         self.outcome = replace(self.outcome, gone=len(gone))
-        known = len(gone) + len(self._seen)
+        known = len(gone) + self.outcome.rows
         if meaning is Gone.KEPT:
             return
         if len(gone) >= GONE_ROWS_MIN and len(gone) > known * share_max and not accepted.gone:
@@ -120,24 +116,30 @@ class Comparing:
             for events in self.teller.gone(states, meaning=meaning, noticed_at=self.noticed_at):
                 self._publish(events)
 
-    def _with_keys(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-        """The rows that have a key of their own, with it; the others are refused."""
-        keys = self.digests.keys(rows, self.key)
+    def _with_keys(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series, list[bytes | None]]:
+        """The rows that have a key of their own, with it and with what is known of them; the others are refused."""
+        keys = self.digests.keys(self.reader.key_texts(rows))
+        listed = keys.to_list()
         faults: list[tuple[int, str]] = []
-        for place, key in enumerate(keys):
-            if key is None:
-                faults.append((place, KEY_IS_NULL))
-            elif key in self._seen:
-                faults.append((place, KEY_IS_REPEATED))
-            else:
-                self._seen.add(key)
-        if not faults:
-            return rows, keys
-        for place, rule in faults:
-            names = self.key if rule is KEY_IS_REPEATED else [one for one in self.key if rows.item(place, one) is None]
-            self._tell_refused(rows, place, names[0], str(Reason.INVALID_FIELD), rule)
-        is_good = pl.Series([True] * rows.height).scatter([place for place, _ in faults], False)
-        return rows.filter(is_good), keys.filter(is_good)
+        if keys.null_count() or self._seen or not self.reader.is_key_unique:
+            for place, key in enumerate(listed):
+                if key is None:
+                    faults.append((place, KEY_IS_NULL))
+                elif key in self._seen:
+                    faults.append((place, KEY_IS_REPEATED))
+                else:
+                    self._seen.add(key)
+        if faults:
+            for place, rule in faults:
+                empty = [one for one in self.reader.key if rows.item(place, one) is None]
+                self._tell_refused(rows, place, [*empty, *self.reader.key][0], str(Reason.INVALID_FIELD), rule)
+            is_good = pl.Series([True] * rows.height).scatter([place for place, _ in faults], False)
+            rows, keys = rows.filter(is_good), keys.filter(is_good)
+            listed = keys.to_list()
+        if self.kind is RoundKind.FULL:
+            return rows, keys, [self._before.pop(key, _NEVER) for key in listed]
+        found = self.state.digests(listed)
+        return rows, keys, [found.get(key, _NEVER) for key in listed]
 
     def _tell_new(self, rows: pl.DataFrame, new: Compared) -> None:
         """Tells of rows that were never seen; the log may know them, when an earlier state was lost."""
@@ -153,16 +155,15 @@ class Comparing:
             events = replace(events, frame=events.frame.filter(~is_known))
         self._refuse(rows, self._publish(events), new.places)
 
-    def _tell_changed(self, rows: pl.DataFrame, changed: Compared, states: Sequence[RowState]) -> None:
+    def _tell_changed(self, rows: pl.DataFrame, changed: Compared) -> None:
         """Tells of rows that say something else than before, those that may be told."""
-        if not states:
+        if not changed.keys.len():
             return
         looked = self.desk.publish_columns(changed.facts)
         self._refuse(rows, looked.refused, changed.places)
-        is_good = pl.Series([True] * len(states)).scatter(looked.refused[ROW], False)
-        good = changed.filter(is_good)
-        kept = [state for state, is_so in zip(states, is_good, strict=True) if is_so]
-        for events in self.teller.changed(good.facts, good.digests.to_list(), kept):
+        good = changed.filter(pl.Series([True] * changed.keys.len()).scatter(looked.refused[ROW], False))
+        states = self.state.rows(good.keys.to_list())
+        for events in self.teller.changed(good.facts, good.digests.to_list(), states):
             self._publish(events)
 
     def _publish(self, events: Events) -> pl.DataFrame:
@@ -186,7 +187,9 @@ class Comparing:
 
     def _tell_refused(self, rows: pl.DataFrame, row: int, column: str, reason: str, rule: str) -> None:
         value = rows.item(row, column) if column in rows.columns else None
-        key = ", ".join("" if rows.item(row, name) is None else str(rows.item(row, name)) for name in self.key)
+        key = ", ".join(
+            "" if rows.item(row, name) is None else str(rows.item(row, name)) for name in self.reader.shown_key
+        )
         self.outcome = replace(self.outcome, refused=self.outcome.refused + 1)
         self.on_refused(RefusedRow(key=key, column=column, value_class=value_class(value), reason=reason, rule=rule))
 

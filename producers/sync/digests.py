@@ -44,11 +44,11 @@ class Digests:
         }
         self.check = self._hashes["row"].copy().digest()
 
-    def keys(self, frame: pl.DataFrame, names: Sequence[str]) -> pl.Series:
-        """The keys of rows; null where a column of the key is."""
-        texts = [_as_text(frame[name]).alias(str(place)) for place, name in enumerate(names)]
-        counted_texts = [pl.concat_str(pl.col(one.name).str.len_bytes(), pl.lit(":"), one.name) for one in texts]
-        whole = pl.DataFrame(texts).select(pl.concat_str(counted_texts)).to_series()
+    def keys(self, texts: Sequence[pl.Series]) -> pl.Series:
+        """The keys of rows, from the texts of what makes them; null where one of them is."""
+        numbered = [text.alias(str(place)) for place, text in enumerate(texts)]
+        counted_texts = [pl.concat_str(pl.col(one.name).str.len_bytes(), pl.lit(":"), one.name) for one in numbered]
+        whole = pl.DataFrame(numbered).select(pl.concat_str(counted_texts)).to_series()
         return pl.Series("key", self._of("key", arrow_of(whole.cast(pl.Binary)).to_pylist()), pl.Binary)
 
     def rows(self, changes: pl.DataFrame) -> pl.Series:
@@ -87,15 +87,6 @@ class Digests:
             hashed.update(content)
             made.append(hashed.digest())
         return made
-
-
-def _as_text(column: pl.Series) -> pl.Series:
-    """A key's column as texts that are the same whatever the driver or the column's type makes of them."""
-    if column.dtype == pl.String:
-        return column
-    if isinstance(column.dtype, pl.Datetime):
-        return column.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
-    return column.dt.strftime("%Y-%m-%d") if column.dtype == pl.Date else column.cast(pl.String)
 
 
 def _not_null(avro_type: object) -> object:

@@ -54,7 +54,10 @@ class Told:
 
 
 class Teller:
-    """Finds the events of one change of a row; `next_id` makes the id of the event at a place among them."""
+    """Finds the events of one change of a row; `next_id` makes the id of the event at a place among them.
+
+    A state is always of one record; a fact may turn out to be another person's.
+    """
 
     def __init__(self, history: History, identity: Identity | None, next_id: Callable[[int], bytes]) -> None:
         self._history = list(history)
@@ -64,9 +67,6 @@ class Teller:
 
     def state(self, identity: Identity, effective_from: int) -> Told:
         """The row is how the record stands now, since a time. What it says of a later time is taken back."""
-        if self._history and identity != self._identity:
-            self._end(effective_from)
-            self._history = []
         self._identity = identity
         self._undo_while(lambda base: base > 0 and self._history[base - 1].effective_from >= effective_from)
         if self._history and self._history[-1].effective_from >= effective_from:

@@ -30,7 +30,7 @@ _UNITS = {
 class Meaning(StrEnum):
     """What one row of the table is."""
 
-    STATE = "state"  # how a record stands now: with a later date it is a new fact, else the old one is corrected
+    STATE = "state"  # how a record stands now, the only row of it: with a later date a new fact, else a correction
     FACT = "fact"  # one fact of a record's history: a changed row corrects it
 
 
@@ -67,7 +67,7 @@ Columns = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
 
 
 class SyncMapping(FieldMapping):
-    """A mapping of a table. Without `key`, the table's primary key tells its rows apart."""
+    """A mapping of a table. Facts are told apart by `key`, states by whose record they are, and which."""
 
     record_type: str
     source: str | None = None
@@ -86,7 +86,7 @@ class SyncMapping(FieldMapping):
     def _says_where(self) -> "SyncMapping":
         if (self.table is None) == (self.query is None):
             raise ValueError("say either 'table' or 'query'")
-        if self.query is not None and not self.key:
+        if self.query is not None and self.row is Meaning.FACT and not self.key:
             raise ValueError("say with 'key' which columns of the query tell its rows apart")
         for name in self.fields:
             if name in MADE_HERE:

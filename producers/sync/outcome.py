@@ -45,7 +45,7 @@ KEY_IS_NULL = "key-is-null"
 KEY_IS_REPEATED = "key-is-repeated"
 _KEY_RULES: Mapping[str, str] = {
     KEY_IS_NULL: "a column of the key is empty, so the row cannot be told from others",
-    KEY_IS_REPEATED: "several rows have this key, and nobody can say which of them is meant",
+    KEY_IS_REPEATED: "several rows are this record, and nobody can say which; where each is a fact, map 'row: fact'",
 }
 
 

@@ -89,14 +89,13 @@ class TableSync:
                 publisher=publisher,
                 state=state,
                 reader=reader,
-                key=shape.key,
                 digests=self._digests,
                 teller=self._teller,
                 desk=self._desk,
                 noticed_at=noticed_at,
                 on_refused=on_refused,
             )
-            mark = self._read(snapshot, comparing, shape, clock, on_progress)
+            mark = self._read(snapshot, comparing, clock, on_progress)
         if comparing.outcome.kind is RoundKind.FULL:
             comparing.part(self._mapping.when_gone, share_max=self._mapping.gone_share_max, accepted=accepted)
         publisher.flush()
@@ -130,9 +129,7 @@ class TableSync:
         log.warning("clock_went_back", source=self._mapping.source_name, clock=clock.isoformat(), before=before)
         return RoundKind.FULL
 
-    def _read(
-        self, snapshot: Snapshot, comparing: Comparing, shape: Shape, clock: datetime, on_progress: OnProgress
-    ) -> Value | None:
+    def _read(self, snapshot: Snapshot, comparing: Comparing, clock: datetime, on_progress: OnProgress) -> Value | None:
         """Compares what there is to read; the mark that it shows."""
         column, mark, since = self._change_column, None, None
         if column is not None and comparing.outcome.kind is RoundKind.CHANGES:
@@ -140,8 +137,8 @@ class TableSync:
             assert mark is not None, "a round of changes follows one that left a mark"
             since = (column.name, column.since(mark))
         comparing.expect(snapshot.count(since))
-        if not shape.is_key_unique and comparing.outcome.kind is RoundKind.FULL:
-            comparing.contest(snapshot.repeated_keys(shape.key))
+        if not comparing.reader.is_key_unique and comparing.outcome.kind is RoundKind.FULL:
+            comparing.contest(snapshot.repeated_keys(comparing.reader.key))
         for rows in snapshot.rows(since):
             if column is not None:
                 mark = column.highest(rows, mark, clock=clock)

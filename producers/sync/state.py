@@ -19,7 +19,7 @@ from producers.journal import Promise
 from producers.journal_file import SqliteJournal
 
 ID_BYTES = 16
-KEYS_READ_TOGETHER = 50_000
+KEYS_TOGETHER_MAX = 10_000  # below SQLite's limit of variables
 _COLUMNS = "key, digest, version, subject, record_key, history"
 
 
@@ -70,25 +70,28 @@ class SyncState(SqliteJournal):
                 connection.execute("DELETE FROM news")
 
     def rows(self, keys: Sequence[bytes]) -> list[RowState]:
-        """What is known of the rows with these keys. What was told since the last settling is not found."""
-        found = self._read(
-            f"SELECT {_COLUMNS} FROM rows WHERE key IN ({', '.join('?' * len(keys))})" if keys else "", keys
-        )
-        return list(map(RowState._make, found))
+        """What is known of the rows with these keys, in the order of the keys."""
+        found = self._of(_COLUMNS, keys)
+        by_key = {row[0]: RowState._make(row) for row in found}
+        return [by_key[key] for key in keys if key in by_key]
 
-    def present_keys(self) -> Iterator[list[bytes]]:
-        """The keys of all rows that are not gone, some at a time."""
-        after = b""
-        while some := self._read(
-            "SELECT key, digest IS NULL FROM rows WHERE key > ? ORDER BY key LIMIT ?", (after, KEYS_READ_TOGETHER)
-        ):
-            yield [key for key, is_gone in some if not is_gone]
-            after = some[-1][0]
+    def digests(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        """What the rows with these keys say; None when a row is gone."""
+        return dict(self._of("key, digest", keys))
 
-    def count(self) -> int:
-        """How many rows there are that are not gone."""
-        ((count,),) = self._read("SELECT count(*) FROM rows WHERE digest IS NOT NULL", ())
-        return int(count)
+    def all_digests(self) -> dict[bytes, bytes | None]:
+        """What every row says, some hundred bytes of memory each."""
+        with self._lock, self._translated():
+            return dict(self._opened.execute("SELECT key, digest FROM rows"))
+
+    def _of(self, columns: str, keys: Sequence[bytes]) -> list[Any]:
+        """Columns of rows. What was told since the last settling is not found."""
+        found: list[Any] = []
+        for start in range(0, len(keys), KEYS_TOGETHER_MAX):
+            some = sorted(keys[start : start + KEYS_TOGETHER_MAX])
+            marks = ", ".join("?" * len(some))
+            found += self._read(f"SELECT {columns} FROM rows WHERE key IN ({marks})", some)
+        return found
 
     def keep(self, rows: Collection[RowState]) -> None:
         """Keeps what is known of rows whose events the log has already."""
@@ -117,8 +120,6 @@ class SyncState(SqliteJournal):
         _insert(connection, [covered[event_id] for event_id in ids if event_id in covered])
 
     def _read(self, query: str, parameters: Sequence[Any]) -> list[Any]:
-        if not query:
-            return []
         with self._lock, self._translated():
             return self._opened.execute(query, parameters).fetchall()
 

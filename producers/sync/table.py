@@ -9,7 +9,7 @@ finds.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,11 +43,15 @@ _CLOCKS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The columns of a table with the family of their types, and whether its key is known to be unique."""
+    """The columns of a table with the family of their types, its primary key, and what it holds unique beside it."""
 
     types: Mapping[str, str]
-    key: tuple[str, ...]
-    is_key_unique: bool
+    primary: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+
+    def is_unique(self, key: Collection[str]) -> bool:
+        """Whether the database lets no two rows have the same values in these columns."""
+        return any(set(names) <= set(key) for names in (self.primary, *self.unique) if names)
 
 
 def engine_of(url: str) -> sa.Engine:
@@ -101,24 +105,20 @@ class Table:
                     f"the database has no table '{self._mapping.table}'", remedy="correct 'table' in the mapping"
                 ) from None
             inspector = sa.inspect(connection)
-            unique = [one["column_names"] for one in inspector.get_unique_constraints(name, schema=schema or None)]
+            unique = inspector.get_unique_constraints(name, schema=schema or None)
             # Without types: what the driver hands out is read by what the contract wants of it.
             self._source = sa.table(name, *(sa.column(one.name) for one in table.columns), schema=schema or None)
-            primary = tuple(column.name for column in table.primary_key)
-            key = self._mapping.key or primary
-            if not key:
-                raise MappingError(
-                    f"{self.name} has no primary key", remedy="say with 'key' which columns tell its rows apart"
-                )
-            is_unique = any(set(names) <= set(key) for names in [primary, *unique] if names)
-            types = {column.name: _family(column.type) for column in table.columns}
-            return Shape(types=types, key=key, is_key_unique=is_unique)
+            return Shape(
+                types={column.name: _family(column.type) for column in table.columns},
+                primary=tuple(column.name for column in table.primary_key),
+                unique=tuple(tuple(filter(None, one["column_names"])) for one in unique),
+            )
 
     def _query_shape(self, connection: sa.Connection) -> Shape:
         query = _without_parameters((self._mapping.query or "").strip().rstrip(";"))
         names = list(connection.execute(sa.text(f"SELECT * FROM ({query}) rows_of_query WHERE 1 = 0")).keys())
         self._source = sa.text(query).columns(*(sa.column(name) for name in names)).subquery("rows_of_query")
-        return Shape(types=dict.fromkeys(names, ""), key=self._mapping.key, is_key_unique=False)
+        return Shape(types=dict.fromkeys(names, ""))
 
     @contextmanager
     def snapshot(self, columns: Sequence[str]) -> Iterator["Snapshot"]:

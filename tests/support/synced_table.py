@@ -88,6 +88,13 @@ class SyncedTable:
             kind = RoundKind(kind) if kind else sync.kind_of_next(state, now=datetime.now(UTC))
             return sync.round(publisher, state, kind, on_refused=self.refused.append, **options)
 
+    def marked(self, **marks):
+        """Changes what the state remembers of the last round."""
+        state = SyncState(self.folder / "state")
+        state.open(source=self.mapping.source_name, topic=records_topic(self.record_type.id))
+        state.mark(**marks)
+        state.close()
+
     def events(self):
         """The log in the order of its source."""
         topic = records_topic(self.record_type.id)
