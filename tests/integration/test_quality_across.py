@@ -1,5 +1,10 @@
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import polars as pl
@@ -11,9 +16,12 @@ from hypothesis import strategies as st
 from raw_bus import DEADLINE_S, RawBus, record_type_of
 
 from bus.envelope import ChangeKind
+from bus.failpoints import EXIT_CODE
 from bus.findings import FindingState, decode_finding
+from bus.kafka import kafka_connection
 from bus.topics import QUALITY_FINDINGS
 from consumers import quality_across
+from consumers.evidence.queries import compiled
 from consumers.materializer.apply import apply, encode
 from consumers.materializer.positions import create_positions
 from consumers.quality import create_findings, follow_events, list_findings
@@ -22,7 +30,7 @@ from consumers.quality_watch import QualityWatch
 from consumers.views import create_views, holding_sql
 from deploy.provision import create_topics
 from registry.client import InMemorySchemaRegistry
-from registry.contracts import QualityRule, Severity
+from registry.contracts import Catalogue, Claim, EvidenceType, Per, QualityRule, Severity
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = START + timedelta(days=1)
@@ -224,6 +232,35 @@ def test_the_view_puts_the_field_under_investigation_as_long_as_the_finding_is_o
     assert seen == [[], ["word"], []]
 
 
+def test_evidence_says_that_a_claim_rests_on_a_doubted_field(registers):
+    registers.write(REGISTER, 1)
+    registers.write(OWN, 2)
+    registers.sweep()
+    evidence = EvidenceType(
+        id="word",
+        provider=OWN.agency,
+        title={},
+        per=Per.RECORD,
+        views={"own": OWN.id},
+        claims=(Claim(name="word", title={}, sql='"own"."word"'),),
+        proven_when=None,
+    )
+    catalogue = Catalogue(
+        national_id_scheme="iran",
+        agencies={},
+        record_types={OWN.id: OWN, REGISTER.id: REGISTER},
+        evidence_types={evidence.id: evidence},
+        procedures={},
+        agreements={},
+    )
+
+    query = compiled(catalogue, evidence, claims=("word",), as_known=False)
+    with psycopg.RawCursor(registers.connection) as cursor:
+        ((_, _, piece),) = cursor.execute(query, [[UUID(int=2)], LATER]).fetchall()
+
+    assert json.loads(piece)["under_investigation"] == ["word"]
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from([OWN, REGISTER]), st.integers(1, 3), st.sampled_from(KINDS), st.integers(0, 5)),
@@ -313,3 +350,41 @@ def test_one_watch_at_a_time_judges(registers, stack, database_url):
         watch.catch_up()
 
     assert registers.open() == set()
+
+
+SWEEPING = """
+import sys
+import psycopg
+from consumers.quality_across import Across
+from consumers.quality_watch import QualityWatch
+from dataclasses import replace
+from raw_bus import record_type_of
+from registry.client import InMemorySchemaRegistry
+from registry.contracts import QualityRule, Severity
+from bus.kafka import kafka_connection
+
+bootstrap, database_url = sys.argv[1:]
+register = record_type_of("civil").id
+rule = QualityRule(id="person-known", field="word", check="", severity=Severity.FLAG, known_in=register)
+own = replace(record_type_of("tax"), rules=(rule,))
+QualityWatch(
+    kafka=kafka_connection(bootstrap), database_url=database_url, registry=InMemorySchemaRegistry(), record_types=[own]
+).catch_up()
+"""
+
+
+@pytest.mark.parametrize("step", ["quality.judged", "quality.announced"])
+def test_a_watch_that_dies_at_a_step_loses_no_finding_and_doubles_none(registers, stack, database_url, step):
+    create_topics(kafka_connection(stack.endpoints.kafka_bootstrap), [])
+    registers.write(REGISTER, 1)
+    strangers = {registers.write(OWN, person) for person in (2, 3, 4)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "support"), "YEKBAR_MODE": "development"}
+    command = [sys.executable, "-c", SWEEPING, stack.endpoints.kafka_bootstrap, database_url]
+
+    died = subprocess.run(command, env={**environment, "YEKBAR_FAILPOINTS": f"{step}=1"}, timeout=DEADLINE_S)
+    went_on = subprocess.run(command, env=environment, timeout=DEADLINE_S)
+
+    assert (died.returncode, went_on.returncode) == (EXIT_CODE, 0)
+    assert sorted(one.event_id for one in list_findings(registers.connection)) == sorted(strangers)
+    told = messages(kafka_connection(stack.endpoints.kafka_bootstrap), OWN.id)
+    assert {one.event_id for _, one in told} >= strangers
