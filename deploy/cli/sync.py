@@ -20,8 +20,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from bus.envelope import ChangeKind
 from bus.errors import SettingError
 from deploy.cli.output import AsJson, console, error_console, print_json, print_table
+from deploy.cli.sync_topic import TopicRun
 from deploy.local.running import data_folder
 from deploy.wiring import Wiring, wire
+from producers.capture.capturing import source_of
 from producers.errors import SourceAwayError
 from producers.heartbeat import Heart
 from producers.publisher import Publisher
@@ -54,6 +56,9 @@ def sync(
             envvar="SYNC_DATABASE_URL", help="The agency's database: postgresql://…, mariadb://…, sqlite:///…"
         ),
     ] = None,
+    from_topic: Annotated[
+        str | None, typer.Option("--from-topic", help="Read Debezium's change topic of the table instead of the table.")
+    ] = None,
     every: Annotated[str | None, typer.Option(help="Go on until Ctrl-C, a round each 30s, 5m, 1h …")] = None,
     once: Annotated[bool, typer.Option("--once", help="One round, and end; so it is without --every.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Compare the whole table in the first round.")] = False,
@@ -71,10 +76,19 @@ def sync(
     --full, compare the whole table, which finds what was deleted, missed or dated back. What was told of each row is
     kept in the data folder; a sync that is broken off goes on where it was.
 
+    With --from-topic the same mapping reads what a Debezium connector captures of the table's log: with --once
+    up to the topic's end, else until Ctrl-C.
+
     Example: yekbar sync addresses.yaml --database postgresql://reader@host/agency --every 1m
     """
     pause_s = _pause_s(every) if every and not once else None
     said = read_sync_mapping(mapping)
+    accepted = Accepted(columns=accept_columns, gone=accept_gone)
+    if from_topic is not None:
+        _capture(
+            said, from_topic, accepted, place=f"the mapping '{mapping}'", report=report, once=once, as_json=as_json
+        )
+        return
     url = database or said.database
     if url is None:
         raise SettingError("no database is named", remedy="give --database, or set SYNC_DATABASE_URL")
@@ -82,9 +96,41 @@ def sync(
     run = _Run(wiring, said, url, place=f"the mapping '{mapping}'", report=report)
     must_stop = threading.Event()
     _stop_on_signals(must_stop)
-    accepted = Accepted(columns=accept_columns, gone=accept_gone)
     refused = run.rounds(must_stop, pause_s=pause_s, is_full=full, accepted=accepted, as_json=as_json)
     if refused and pause_s is None:
+        raise typer.Exit(SOME_REFUSED)
+
+
+def _capture(
+    mapping: SyncMapping,
+    topic: str,
+    accepted: Accepted,
+    *,
+    place: str,
+    report: Path | None,
+    once: bool,
+    as_json: bool,
+) -> None:
+    wiring = wire()
+    must_stop = threading.Event()
+    _stop_on_signals(must_stop)
+    mapping = mapping.model_copy(update={"source": source_of(mapping)})
+    state = state_path(mapping.source_name)
+    report = report or state.with_suffix(".refused.csv")
+    run = TopicRun(
+        wiring=wiring,
+        record_type=wiring.record_type(mapping.record_type),
+        mapping=mapping,
+        topic=topic,
+        place=place,
+        state=state,
+        accepted=accepted,
+    )
+    began = time.monotonic()
+    with _report(report, is_new=False) as on_refused, _progress() as show:
+        done = run.capture(must_stop, goes_on=not once, on_refused=on_refused, on_progress=show)
+    _tell(done, mapping, report, seconds=time.monotonic() - began, as_json=as_json)
+    if done.refused and once:
         raise typer.Exit(SOME_REFUSED)
 
 
@@ -114,7 +160,7 @@ class _Run:
                     try:
                         outcome = self._round(publisher, heart, must_stop, is_full=is_full, accepted=accepted)
                         refused = outcome.refused
-                        self._tell(outcome, seconds=time.monotonic() - began, as_json=as_json)
+                        _tell(outcome, self._mapping, self._report, seconds=time.monotonic() - began, as_json=as_json)
                         is_full, accepted = False, NOTHING_ACCEPTED
                     except SourceAwayError as exc:
                         if pause_s is None:
@@ -175,18 +221,19 @@ class _Run:
             must_stop.wait(min(left, REST_S))
             self._beat(publisher, heart)
 
-    def _tell(self, done: Outcome, *, seconds: float, as_json: bool) -> None:
-        counts = {"rows": done.rows, "same": done.same, **{kind: done.told.get(kind, 0) for kind in KINDS}}
-        facts: dict[str, Any] = {**counts, "refused": done.refused}
-        if as_json:
-            names = {"record_type": self._record_type.id, "source": self._mapping.source_name, "round": str(done.kind)}
-            report = str(self._report) if done.refused else None
-            print_json({**names, **facts, "gone": done.gone, "seconds": round(seconds, 3), "report": report})
-            return
-        title = f"{self._record_type.id} as {self._mapping.source_name}: {TITLES[done.kind]}, {seconds:,.1f} s"
-        print_table(title, list(facts), [list(facts.values())])
-        if done.refused:
-            console().print(f"refused rows, each with its key, column and reason: {self._report}", soft_wrap=True)
+
+def _tell(done: Outcome, mapping: SyncMapping, report: Path, *, seconds: float, as_json: bool) -> None:
+    counts = {"rows": done.rows, "same": done.same, **{kind: done.told.get(kind, 0) for kind in KINDS}}
+    facts: dict[str, Any] = {**counts, "refused": done.refused}
+    if as_json:
+        names = {"record_type": mapping.record_type, "source": mapping.source_name, "round": str(done.kind)}
+        place = str(report) if done.refused else None
+        print_json({**names, **facts, "gone": done.gone, "seconds": round(seconds, 3), "report": place})
+        return
+    title = f"{mapping.record_type} as {mapping.source_name}: {TITLES[done.kind]}, {seconds:,.1f} s"
+    print_table(title, list(facts), [list(facts.values())])
+    if done.refused:
+        console().print(f"refused rows, each with its key, column and reason: {report}", soft_wrap=True)
 
 
 class _StoppedError(Exception):
