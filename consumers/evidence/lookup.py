@@ -43,7 +43,7 @@ class Lookup:
         """What each group's statement brings about its persons, and what the `first` statement of all brings."""
         commands = [] if first is None else [first]
         commands += [self._command(group, subjects) for group, subjects in wanted.items()]
-        answers = list(await pipe.run(commands)) if commands else []
+        answers = list(await pipe.read(commands)) if commands else []
         brought = None if first is None else answers.pop(0)
         return {group: _pieces(group, one) for group, one in zip(wanted, answers, strict=True)}, brought
 

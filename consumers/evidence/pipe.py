@@ -5,13 +5,14 @@ would cost many times that. This is libpq's pipeline mode (PostgreSQL manual, ch
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from psycopg import AsyncConnection, Error
-from psycopg.pq import DiagnosticField, ExecStatus
+from psycopg import AsyncConnection, Error, OperationalError
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGresult
 
 from consumers.evidence.errors import UnavailableError
@@ -37,6 +38,10 @@ class Fault:
     sqlstate: str
 
 
+_SKIPPED = Fault("")  # one before it failed
+_WRONG = ("0A", "26", "42")  # classes of SQLSTATE: what was prepared does not fit any more
+
+
 class Pipe:
     """A connection that is used for nothing else. Statements are prepared when they first come."""
 
@@ -56,23 +61,23 @@ class Pipe:
         """Whether statements can be run; a connection that is lost is noticed at once."""
         return self._is_open
 
-    async def run(self, commands: Sequence[Command]) -> Sequence[Sequence[Row] | Fault]:
-        """What each statement brought, in their order. Raises UnavailableError when the connection is lost.
+    async def read(self, commands: Sequence[Command]) -> Sequence[Sequence[Row] | Fault]:
+        """What each of some queries brought, in their order. Raises UnavailableError when the connection is lost.
 
-        They are one transaction; where one fails, each is run once more in one of its own, and fails alone.
+        They are one transaction. Where one fails, those after it are run again without it: it fails alone.
         """
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                outcomes = await self._run_together(commands)
-                if len(commands) > 1 and any(isinstance(one, Fault) for one in outcomes):
-                    return [(await self._run_together([command]))[0] for command in commands]
-                return outcomes
-        except (Error, OSError, TimeoutError) as exc:
-            self.close()
-            raise UnavailableError("the database is away") from exc
-        except asyncio.CancelledError:
-            self.close()  # answers are under way that nobody would read
-            raise
+        outcomes: list[Sequence[Row] | Fault] = [_SKIPPED] * len(commands)
+        async with self._lost_is_unavailable():
+            while places := [place for place, one in enumerate(outcomes) if one is _SKIPPED]:
+                for place, one in zip(places, await self._run([commands[one] for one in places]), strict=True):
+                    outcomes[place] = one
+        return outcomes
+
+    async def write(self, command: Command) -> Fault | None:
+        """Runs a statement in a transaction of its own; why it failed, if it did. Raises UnavailableError."""
+        async with self._lost_is_unavailable():
+            (outcome,) = await self._run([command])
+        return outcome if isinstance(outcome, Fault) else None
 
     def close(self) -> None:
         """Closes the connection; harmless when repeated."""
@@ -82,27 +87,40 @@ class Pipe:
             self._pgconn.finish()
             self._wake()
 
-    async def _run_together(self, commands: Sequence[Command]) -> Sequence[Sequence[Row] | Fault]:
-        parts = [self._send(command) for command in commands]
+    @asynccontextmanager
+    async def _lost_is_unavailable(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                yield
+        except (Error, OSError, TimeoutError) as exc:
+            self.close()
+            raise UnavailableError("the database is away") from exc
+        except asyncio.CancelledError:
+            self.close()  # answers are under way that nobody would read
+            raise
+
+    async def _run(self, commands: Sequence[Command]) -> Sequence[Sequence[Row] | Fault]:
+        are_new = [self._send(command) for command in commands]
         self._pgconn.pipeline_sync()
         while self._pgconn.flush():
             await self._writable()
-        results = [[await self._part() for _ in range(count)] for count in parts]
+        results = [[await self._part() for _ in range(1 + is_new)] for is_new in are_new]
         await self._mark()
         outcomes = [_rows(one) for one in results]
-        if any(isinstance(one, Fault) for one in outcomes):
-            self._prepared.clear()  # nobody can say which of them there are, and a plan that failed is not trusted
+        for command, is_new, outcome in zip(commands, are_new, outcomes, strict=True):
+            if isinstance(outcome, Fault) and (is_new or outcome.sqlstate.startswith(_WRONG)):
+                self._prepared.pop(command.query, None)
         return outcomes
 
-    def _send(self, command: Command) -> int:
-        """Sends a statement; in how many parts its results come."""
-        name, parts = self._prepared.get(command.query), 1
+    def _send(self, command: Command) -> bool:
+        """Sends a statement; whether it had to be prepared."""
+        name = self._prepared.get(command.query)
+        is_new = name is None
         if name is None:
             name = self._prepared[command.query] = b"yekbar_%d" % next(self._number)
             self._pgconn.send_prepare(name, command.query)
-            parts = 2
         self._pgconn.send_query_prepared(name, command.parameters, result_format=int(command.is_binary))
-        return parts
+        return is_new
 
     async def _part(self) -> PGresult:
         """The result of one step."""
@@ -120,7 +138,10 @@ class Pipe:
         while self._pgconn.is_busy():
             self._arrived = self._loop.create_future()
             await self._arrived
-        return self._pgconn.get_result()
+        result = self._pgconn.get_result()
+        if result is None and self._pgconn.status != ConnStatus.OK:
+            raise OperationalError("the connection is lost")  # else there would be no end of ends
+        return result
 
     def _read(self) -> None:
         """Takes what came, and hears when the connection is lost."""
@@ -150,7 +171,9 @@ def _set(future: asyncio.Future[None]) -> None:
 
 def _rows(results: Sequence[PGresult]) -> Sequence[Row] | Fault:
     for result in results:
-        if result.status in (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED):
+        if result.status == ExecStatus.PIPELINE_ABORTED:
+            return _SKIPPED
+        if result.status == ExecStatus.FATAL_ERROR:
             state = result.error_field(DiagnosticField.SQLSTATE) or b""
             return Fault(state.decode())
     last = results[-1]

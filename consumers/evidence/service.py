@@ -84,9 +84,9 @@ class EvidenceService:
         return found, self._clock.at(now)
 
     async def _record(self, pipe: Pipe, accesses: Sequence[bytes]) -> None:
-        (outcome,) = await pipe.run([Command(self._insert, [b"[%b]" % b",".join(accesses)])])
-        if isinstance(outcome, Fault):
-            log.error("accesses_not_recorded", sqlstate=outcome.sqlstate, requests=len(accesses))
+        fault = await pipe.write(Command(self._insert, [b"[%b]" % b",".join(accesses)]))
+        if fault is not None:
+            log.error("accesses_not_recorded", sqlstate=fault.sqlstate, requests=len(accesses))
             raise UnavailableError("the access could not be recorded")
 
     def _judge(
