@@ -58,7 +58,8 @@ class ChangeReader:
             is_object = isinstance(said[item], dict)
             faults[item] = self._fault(field, ENVELOPE) if is_object else self._fault(CHANGE, {CHANGE})
         items = [item for item in range(len(said)) if item not in faults]
-        frame = self._completed(envelope.frame.hstack(bodies.frame)[items])
+        frame = envelope.frame.hstack(bodies.frame)
+        frame = self._completed(frame[items] if faults else frame)
         marks = [self._mark(event_id, said[item]) for item, event_id in zip(items, frame["event_id"], strict=True)]
         return Changes(frame=self._with_ids(frame), items=items, marks=marks, faults=faults)
 

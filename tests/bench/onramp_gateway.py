@@ -19,6 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+import psutil
 from confluent_kafka import KafkaException, TopicPartition
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -60,11 +61,13 @@ def measure(folder: Path, endpoints: Endpoints, registry_url: str, *, changes: i
     create_topics(connection, [load_catalogue(None).record_types[RecordTypeId(RECORD_TYPE)]])
     before = _logged(connection)
     bodies = [_body(start) for start in range(0, changes, CHANGES_A_REQUEST)]
-    with _gateway(environment) as url:
+    with _gateway(environment) as (url, process):
         token = subprocess.run([*YEKBAR, "token", AGENCY], env=environment, stdout=subprocess.PIPE, check=True).stdout
         headers = {"authorization": f"Bearer {token.decode().strip()}", "content-type": "application/json"}
         asyncio.run(_posted(url, headers, [_body(changes)]))  # the first request opens the publisher
+        before_s = _cpu_s(process)
         first_s, waits, published = asyncio.run(_posted(url, headers, bodies))
+        spent_s = _cpu_s(process) - before_s
         again_s, _, repeated = asyncio.run(_posted(url, headers, bodies))
     is_correct = _logged(connection) - before == changes + CHANGES_A_REQUEST
     return {
@@ -74,13 +77,15 @@ def measure(folder: Path, endpoints: Endpoints, registry_url: str, *, changes: i
         "repeats_per_s": round(changes / again_s),
         "request_p50_ms": round(statistics.median(waits) * 1e3, 1),
         "request_p99_ms": round(statistics.quantiles(waits, n=100)[98] * 1e3, 1),
+        "cpu_us_per_event": round(spent_s / changes * 1e6, 1),
         "goal_events_per_s": GOAL_EVENTS_S,
         "correct": is_correct and published == {"published": changes} and repeated == {"repeated": changes},
     }
 
 
 @contextmanager
-def _gateway(environment: Mapping[str, str]) -> Iterator[str]:
+def _gateway(environment: Mapping[str, str]) -> Iterator[tuple[str, psutil.Process]]:
+    """The command, which listens: its address and its process."""
     port = free_port()
     running = subprocess.Popen([*YEKBAR, "gateway", "--port", str(port)], env=environment, stderr=subprocess.DEVNULL)
     try:
@@ -90,10 +95,15 @@ def _gateway(environment: Mapping[str, str]) -> Iterator[str]:
                 break
             assert time.monotonic() < deadline, "the gateway does not listen"
             time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", psutil.Process(running.pid)
     finally:
         running.terminate()
         running.wait()
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 async def _posted(

@@ -136,10 +136,11 @@ def measure(
     create_topics(connection, [load_catalogue(None).record_types[RECORD_TYPE]])
     with _agency(endpoints) as database_url:
         _fill(database_url, drained)
-        began = time.time()
+        began, before_s = time.time(), time.process_time()
         relayed = Relayed(database_url, environment)
         try:
             seconds = relayed.wait_for(drained) - began
+            spent_s = time.process_time() - before_s
             lags = _paced(relayed, database_url, drained=drained, paced=paced)
         finally:
             relayed.stop()
@@ -149,6 +150,7 @@ def measure(
         "work": "relay an outbox",
         "events": drained,
         "events_per_s": round(drained / seconds),
+        "cpu_us_per_event": round(spent_s / drained * 1e6, 1),
         "goal_events_per_s": GOAL_EVENTS_S,
         "lag_p50_ms": round(statistics.median(lags) * 1e3, 1),
         "lag_p99_ms": round(statistics.quantiles(lags, n=100)[98] * 1e3, 1),
