@@ -1,8 +1,9 @@
 """The history of a row: the events that were told of it and still count, and which events tell the next change.
 
-A row's facts lie one upon the other by the time from which they hold; the last event of a fact is the one that counts,
-those before it are what it corrects. To take a fact back, its events are annulled from the last to the first, for an
-annulled correction gives back what it had replaced.
+A row's facts lie one upon the other by the time from which they hold. A fact is the event that told it first, and those
+that correct it: each of them corrects the first, for a correction that is itself undone gives back what it had
+replaced. They hold from one time, so the latest of them is the one that counts; before a fact moves to another time
+its corrections are annulled. To take a fact back, its events are annulled from the last to the first.
 """
 
 import struct
@@ -13,11 +14,13 @@ from typing import NamedTuple
 from bus.envelope import ChangeKind
 
 ENTRIES_MAX = 64  # of one row; an older fact that a still older date would replace stays
+CORRECTIONS_MAX = 16  # of one fact, until they are annulled and one stands for them
+assert CORRECTIONS_MAX < ENTRIES_MAX
 _ENTRY = struct.Struct(">16sq?")
 
 
 class Entry(NamedTuple):
-    """An event of a row that is not annulled: from when it holds, and whether it corrects the entry before it."""
+    """An event of a row that is not annulled: from when it holds, and whether it corrects the fact before it."""
 
     event_id: bytes
     effective_from: int  # microseconds since 1970
@@ -101,13 +104,17 @@ class Teller:
         return self._told()
 
     def _corrected(self, effective_from: int) -> Told:
+        base = self._last_base()
+        corrections = len(self._history) - base - 1
+        if corrections and (self._history[-1].effective_from != effective_from or corrections == CORRECTIONS_MAX):
+            self._undo(base + 1)
         self._tell(ChangeKind.CORRECTED, effective_from, is_correction=True)
         return self._told()
 
     def _tell(self, kind: ChangeKind, effective_from: int, *, is_correction: bool) -> None:
         assert self._identity is not None
         event_id = self._next_id(len(self._tellings))
-        previous = self._history[-1].event_id if is_correction else None
+        previous = self._history[self._last_base()].event_id if is_correction else None
         tells_row = kind is not ChangeKind.CEASED
         self._tellings.append(Telling(kind, self._identity, effective_from, event_id, previous, tells_row))
         self._history.append(Entry(event_id, effective_from, is_correction))
@@ -115,13 +122,17 @@ class Teller:
     def _undo_while(self, is_wrong: Callable[[int], bool]) -> None:
         """Takes back facts from the latest on, while they are wrong; asked with where the fact begins."""
         while self._history and is_wrong(base := self._last_base()):
-            assert self._identity is not None
-            while len(self._history) > base:
-                entry = self._history.pop()
-                event_id = self._next_id(len(self._tellings))
-                self._tellings.append(
-                    Telling(ChangeKind.ANNULLED, self._identity, entry.effective_from, event_id, entry.event_id)
-                )
+            self._undo(base)
+
+    def _undo(self, start: int) -> None:
+        """Annuls the events from a place on, the last one first."""
+        assert self._identity is not None
+        while len(self._history) > start:
+            entry = self._history.pop()
+            event_id = self._next_id(len(self._tellings))
+            self._tellings.append(
+                Telling(ChangeKind.ANNULLED, self._identity, entry.effective_from, event_id, entry.event_id)
+            )
 
     def _last_base(self) -> int:
         """Where the last fact begins in the history."""
@@ -134,14 +145,9 @@ class Teller:
 def _shortened(history: Sequence[Entry]) -> History:
     """The newest entries, from the beginning of a fact on."""
     start = max(len(history) - ENTRIES_MAX, 0)
-    while start and start < len(history) and history[start].is_correction:
+    while start and history[start].is_correction:
         start += 1
-    return tuple(history[start:]) if start < len(history) else _folded(history)
-
-
-def _folded(history: Sequence[Entry]) -> History:
-    """One fact that was corrected more often than is kept: its last event stands for it."""
-    return (history[-1]._replace(is_correction=False),) if history else ()
+    return tuple(history[start:])
 
 
 def packed(history: History) -> bytes:

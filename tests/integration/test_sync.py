@@ -120,13 +120,13 @@ def test_a_whole_comparison_finds_what_was_deleted_missed_and_dated_back(make_ta
     assert table.round(FULL).events == 0
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_whatever_happens_to_a_table_the_log_says_what_it_says(make_table, sqlite_url, seed):
     chance = random.Random(seed)
     table = make_table(sqlite_url)
     insert(table, range(40))
 
-    for _ in range(6):
+    for _ in range(4):
         for number in chance.sample(range(60), 12):
             with table.engine.connect() as connection:
                 is_there = connection.execute(sa.text(f"SELECT 1 FROM addresses WHERE id = {number}")).first()

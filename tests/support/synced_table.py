@@ -45,9 +45,11 @@ def person(number):
 class SyncedTable:
     """One table, its mapping, and rounds over it."""
 
-    def __init__(self, endpoints, database_url, *, folder=None, record_type="post.registered-address", **said):
+    def __init__(
+        self, endpoints, database_url, *, folder=None, record_type="post.registered-address", agency=None, **said
+    ):
         contract = load_catalogue(None).record_types[record_type]
-        agency = f"sync-{uuid4().hex[:8]}"
+        agency = agency or f"sync-{uuid4().hex[:8]}"
         self.record_type = replace(contract, id=f"{agency}.{contract.id.partition('.')[2]}", agency=agency)
         self.kafka = kafka_connection(endpoints.kafka_bootstrap, {CLIENT_FILE: endpoints.kafka_client_file})
         create_topics(self.kafka, [self.record_type])
