@@ -8,7 +8,7 @@ demo: .venv/ready
 	$(BIN)/yekbar demo $(ARGS)
 
 test: check
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)  # two stacks beside each other: much of a test is waiting
 
 bench: .venv/ready
 	$(BIN)/python tests/bench/pipeline.py $(ARGS)

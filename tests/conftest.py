@@ -11,12 +11,16 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from bus.client_file import CLIENT_FILE
 from deploy.local.broker_settings import write_platform_file
 from deploy.local.process import free_port
 from deploy.local.registry import RegistryService
 from deploy.local.stack import Endpoints, Stack
+
+settings.register_profile("yekbar", deadline=None)  # tests check truth; benchmarks measure
+settings.load_profile("yekbar")
 
 KAFKA_IMAGE = "apache/kafka:4.3.1"
 POSTGRES_IMAGE = "postgres:18"
@@ -31,13 +35,19 @@ def pytest_addoption(parser):
         default="local",
         help="Where Kafka and PostgreSQL come from: child processes, or the official images on a Docker engine.",
     )
+    parser.addoption("--on-demand", action="store_true", help="Run also what fetches big things, as a whole Keycloak.")
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "on_demand: fetches something big, and runs only with --on-demand")
     config.addinivalue_line("markers", "local_stack: stops and crashes parts, which only the local stack lets it do")
 
 
 def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--on-demand"):
+        for item in items:
+            if item.get_closest_marker("on_demand"):
+                item.add_marker(pytest.mark.skip(reason="IT FETCHES SOMETHING BIG: run it with --on-demand"))
     if config.getoption("--stack") == "local":
         return
     for item in items:
