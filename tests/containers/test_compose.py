@@ -20,6 +20,7 @@ def compose(request, docker_images):
         pytest.skip(f"IT BUILDS AN IMAGE, so it runs only with --stack=containers ({len(docker_images)} images here)")
     settings = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
     settings |= {"POSTGRES_PASSWORD": secrets.token_hex(16), "YEKBAR_DOMAIN_KEY": secrets.token_hex(32)}
+    settings["KAFKA_PASSWORD"] = secrets.token_hex(24)
     settings["CA_BUNDLE"] = str(PROXY_CERTIFICATES if PROXY_CERTIFICATES.exists() else Path("/dev/null"))
     command = ["docker", "compose", "--file", ROOT / "deploy" / "compose.yaml"]
     command += ["--project-name", f"yekbar-test-{os.getpid()}"]
