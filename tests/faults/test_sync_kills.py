@@ -95,7 +95,7 @@ def change(table, chance):
         "UPDATE addresses SET town = :town, since = :since WHERE id = :id",
         [{"id": n, "town": chance.choice("ABC"), "since": str(date(chance.randrange(2015, 2026), 1, 1))} for n in some],
     )
-    gone = [{"id": n} for n in some[:20]]
+    gone = [{"id": n} for n in some[:3]]
     table.execute("DELETE FROM addresses WHERE id = :id", gone)
     back = [n for n in range(ROWS) if chance.random() < 0.01]
     table.execute(

@@ -1,4 +1,5 @@
 import random
+import resource
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -6,7 +7,8 @@ import sqlalchemy as sa
 from mariadb_server import mariadb_server, missing_programs
 from synced_table import SyncedTable, person
 
-from producers.errors import MappingError, MustDecideError, WrongJournalError
+from producers.errors import JournalError, MappingError, MustDecideError, SourceAwayError, WrongJournalError
+from producers.sync import table as table_module
 from producers.sync.outcome import Accepted, RoundKind
 
 FULL, CHANGES = RoundKind.FULL, RoundKind.CHANGES
@@ -379,3 +381,44 @@ def test_the_state_holds_no_persons_data(make_table, sqlite_url):
 
     assert not any(person(number).encode() in kept for number in range(20))
     assert (table.folder / "state").stat().st_mode & 0o077 == 0
+
+
+def test_a_connection_that_is_lost_in_mid_batch_loses_nothing_and_tells_nothing_twice(
+    make_table, database_url, monkeypatch
+):
+    monkeypatch.setattr(table_module, "ROWS_TOGETHER", 100)
+    table = make_table(database_url)
+    insert(table, range(500))
+
+    def cut(done):
+        if done.rows == 200:
+            table.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+
+    with pytest.raises(SourceAwayError, match="the agency's database is away") as told:
+        table.round(on_progress=cut)
+    held = table.events().height
+    again = table.round()
+
+    assert told.value.exit_code == 75
+    assert (held, again.told) == (200, {"created": 300})
+    assert in_log(table) == in_table(table)
+
+
+def test_a_full_disk_beside_the_state_is_told_and_the_sync_goes_on_when_there_is_room(make_table, sqlite_url):
+    table = make_table(sqlite_url)
+    insert(table, range(2_000))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(JournalError, match="make room on its disk"):
+            table.round()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    table.round()
+
+    assert in_log(table) == in_table(table)
+    assert table.events()["sequence"].to_list() == list(range(1, 2_001))
