@@ -160,7 +160,9 @@ class _Run:
                     try:
                         outcome = self._round(publisher, heart, must_stop, is_full=is_full, accepted=accepted)
                         refused = outcome.refused
-                        _tell(outcome, self._mapping, self._report, seconds=time.monotonic() - began, as_json=as_json)
+                        if outcome.events or refused or pause_s is None:
+                            seconds = time.monotonic() - began
+                            _tell(outcome, self._mapping, self._report, seconds=seconds, as_json=as_json)
                         is_full, accepted = False, NOTHING_ACCEPTED
                     except SourceAwayError as exc:
                         if pause_s is None:
