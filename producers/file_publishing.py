@@ -5,12 +5,13 @@ what their rows say, and the journal knows which of them it has promised.
 """
 
 import dataclasses
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -19,13 +20,15 @@ from bus.subject import Pseudonymizer
 from producers.desk import ROW
 from producers.mapper import Mapper
 from producers.mapping import FieldSource
+from producers.once import mark_of
 from producers.parts import LineFault, Part
 from producers.preparation import Preparation
-from producers.publisher import ColumnsOutcome
+from producers.publisher import ColumnsOutcome, Publisher
 from producers.reading import value_class
 from registry.composition import event_schema
 from registry.contracts import RecordType
 
+EVENT_ID = "event_id"
 LINE = "line"  # the field of a line that is no row
 
 
@@ -70,6 +73,19 @@ class Target(Protocol):
 
     def publish_columns(self, frame: pl.DataFrame) -> ColumnsOutcome:
         """What became of the changes. Raises RefusedError when a whole column is at fault."""
+
+
+class OncePublisher:
+    """Publishes a file's rows once, also those that come with event ids of the agency's own."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    def publish_columns(self, frame: pl.DataFrame) -> ColumnsOutcome:
+        """See Target. An id that was used before for something else refuses its row."""
+        if EVENT_ID not in frame.columns or frame[EVENT_ID].null_count():
+            return self._publisher.publish_columns(frame)
+        return self._publisher.publish_columns_once(frame, _marks(frame))
 
 
 class LookingDesk:
@@ -142,6 +158,16 @@ def _published(path: Path, part: Part, mapper: Mapper, target: Target, refused: 
         flagged=outcome.flagged,
         short=sum(mapper.lacks_zeros(part.frame, row) for row in ids),
     )
+
+
+def _marks(frame: pl.DataFrame) -> list[bytes]:
+    """What tells a row that comes again from another one under the same event id."""
+    return [mark_of(row[EVENT_ID], _said(row)) for row in frame.select(sorted(frame.columns)).iter_rows(named=True)]
+
+
+def _said(row: Mapping[str, Any]) -> bytes:
+    """What a row says, in the same bytes at every reading; a column that says nothing is as none."""
+    return json.dumps({name: value for name, value in row.items() if value is not None}, default=str).encode()
 
 
 def _no_row(path: Path, fault: LineFault) -> RefusedRow:

@@ -213,6 +213,24 @@ class Publisher:
         A row without a mark is always new. Raises RefusedError when a whole column is at fault, and whatever stopped
         the sending.
         """
+        return self._once(frame, marks)[0]
+
+    def publish_columns_once(self, frame: pl.DataFrame, marks: Sequence[bytes | None]) -> ColumnsOutcome:
+        """The same, told as of columns. Raises as `publish_once` does."""
+        told, flagged = self._once(frame, marks)
+        refusals = [(row, one) for row, one in enumerate(told) if isinstance(one, RefusedError)]
+        rows = [(row, one.field, str(one.reason), one.rule) for row, one in refusals]
+        repeated = sum(not isinstance(one, RefusedError) and one.is_repeat for one in told)
+        return ColumnsOutcome(
+            published=len(told) - len(refusals) - repeated,
+            repeated=repeated,
+            refused=pl.DataFrame(rows, schema=REFUSED_COLUMNS, orient="row"),
+            flagged=flagged,
+        )
+
+    def _once(
+        self, frame: pl.DataFrame, marks: Sequence[bytes | None]
+    ) -> "tuple[list[Published | RefusedError], Mapping[str, int]]":
         ids: list[bytes] = frame["event_id"].to_list()
         with self._sender.lock:
             self._send_drafts()
@@ -233,13 +251,14 @@ class Publisher:
                 if row not in refusals and (mark := marks[row]) is not None
                 for one in (ids[row], mark)
             ]
-            self._accepted += self._sender.send(replace(batch, remembered=remembered))
+            self._accepted += self._send(replace(batch, remembered=remembered))
             self._refused += len(refusals)
         self._pump.wake()
-        return [
+        told = [
             refusals.get(row) or Published(UUID(bytes=event_id), row in rows.repeats)
             for row, event_id in enumerate(ids)
         ]
+        return told, batch.flagged
 
     def flush(self) -> None:
         """Returns when the log has every change that was accepted. Raises whatever stopped the sending."""

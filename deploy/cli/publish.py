@@ -18,7 +18,7 @@ from deploy.cli.output import AsJson, console, error_console, print_json, print_
 from deploy.local.running import data_folder
 from deploy.wiring import Wiring, wire
 from producers.errors import ReportError
-from producers.file_publishing import FileOutcome, LookingDesk, RefusedRow, Target, publish_file
+from producers.file_publishing import FileOutcome, LookingDesk, OncePublisher, RefusedRow, Target, publish_file
 from producers.files import read_parts
 from producers.ids import id_width
 from producers.journal_file import SqliteJournal
@@ -109,16 +109,18 @@ class _Run:
         desk = LookingDesk(self.record_type, source=self.source, pseudonymizer=self.wiring.pseudonymizer)
         return nullcontext(desk)
 
-    def publishing(self) -> AbstractContextManager[Target]:
+    @contextmanager
+    def publishing(self) -> Iterator[Target]:
         """A publisher whose journal is kept in the data folder under the source's name."""
-        return Publisher(
+        with Publisher(
             self.record_type,
             source=self.source,
             kafka=self.wiring.kafka,
             registry=self.wiring.registry,
             pseudonymizer=self.wiring.pseudonymizer,
             journal=SqliteJournal(journal_path(self.source)),
-        )
+        ) as publisher:
+            yield OncePublisher(publisher)
 
     def through(self, opening: AbstractContextManager[Target], doing: str) -> dict[str, FileOutcome]:
         """What became of each file."""

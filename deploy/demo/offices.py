@@ -36,7 +36,10 @@ _SOME_REFUSED = 65  # how 'yekbar publish' ends when it refused rows, and publis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What became of the lines that an office sent: `refused` has a reason code for each line that was not taken."""
+    """What became of the lines that an office sent: `refused` has a reason code for each line that was not taken.
+
+    `published` counts a line that says again what an earlier one said as well: the on-ramp has it.
+    """
 
     record_type: str
     published: int
@@ -115,7 +118,8 @@ class FileOffice(Office):
         said = self._around.commands.run(
             "publish", self._contract.id, str(exported), *options, also_fine=[_SOME_REFUSED]
         )
-        return said["files"][0]["published"], _reasons(report)
+        (told,) = said["files"]
+        return told["published"] + told["repeated"], _reasons(report)
 
     def _export(self, query: str, place: Path) -> None:
         statement = f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)".encode()

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import polars as pl
 import pytest
@@ -100,7 +100,7 @@ class Desk:
         """A CSV file of addresses; a row is a person's number, or that and what else it says."""
         path = self.folder / name
         with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(address(0)))
+            writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
         return path
@@ -406,6 +406,21 @@ def test_rows_that_a_file_has_twice_are_published_once(desk):
     done, _ = desk.facts(path)
 
     assert (looked["published"], looked["repeated"]) == (done["published"], done["repeated"]) == (2, 1)
+
+
+def test_rows_with_ids_of_their_own_are_published_once_and_an_id_is_used_once(desk):
+    rows = [address(number, event_id=str(UUID(int=number))) for number in (1, 2, 3, 1)]
+    path = desk.write("a.csv", rows)
+
+    first, _ = desk.facts(path)
+    again, _ = desk.facts(path)
+    other, _ = desk.facts(desk.write("b.csv", [*rows[:2], address(3, event_id=rows[2]["event_id"], city="قم")]))
+
+    assert (first["published"], first["repeated"]) == (3, 1)
+    assert (again["published"], again["repeated"]) == (0, 4)
+    assert (other["published"], other["repeated"], other["refused"]) == (0, 2, 1)
+    assert "event-id-reused" in (desk.folder / "b.csv.refused.csv").read_text(encoding="utf-8")
+    assert desk.events()["event_id"].to_list() == [UUID(int=number).bytes for number in (1, 2, 3)]
 
 
 def test_a_full_disk_beside_the_journal_is_told_and_the_next_run_goes_on(desk, tmp_path):
