@@ -51,11 +51,12 @@ class ServiceOffice(Office):
             self._process.stop()
 
     def _run(self, name: str, *words: str) -> ChildProcess:
-        """The command as a child process, with its log in the office's folder."""
-        folder = self._folder / name
+        """The command as a child process, whose log is beside those of the stack: so it is found if it is left over."""
+        part = f"{name}-{self.system.agency}"
+        folder = self._around.folder.parent / part
         folder.mkdir(parents=True, exist_ok=True)
         environment = self._around.commands.environment
-        return ChildProcess(name, [*YEKBAR, *words], log=folder / f"{name}.log", environment=environment)
+        return ChildProcess(part, [*YEKBAR, *words], log=folder / f"{part}.log", environment=environment)
 
 
 class OutboxOffice(ServiceOffice):
