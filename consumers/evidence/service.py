@@ -114,6 +114,8 @@ class EvidenceService:
             if isinstance(decision, Permitted):
                 looked_up = found[asked[name]]
                 staleness = clock.staleness(self._record_types[name], age_max=decision.age_max, known_at=known_at)
+                if staleness is not None:
+                    self._clock_read_at = float("-inf")  # it may be over already: the next batch looks again
             sources[name] = source(decision, looked_up, staleness)
         return sources
 
