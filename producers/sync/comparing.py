@@ -84,11 +84,13 @@ class Comparing:
         """Compares rows with what is known of them, and tells what is new."""
         self.outcome = replace(self.outcome, rows=self.outcome.rows + rows.height)
         rows, keys, before = self._with_keys(rows)
+        if not rows.height:
+            return
         mapped = self.reader.read(rows, noticed_at=self.noticed_at)
         self._refuse(rows, mapped.refused)
         places = mapped.rows
         said = [before[place] for place in places]
-        digests = self.digests.rows(mapped.changes)
+        digests = self.digests.rows(mapped.changes.drop(self.reader.noticed_fields))
         is_new = pl.Series([one is _NEVER for one in said], dtype=pl.Boolean)
         is_changed = digests.ne_missing(pl.Series(said, dtype=pl.Binary)) & ~is_new
         is_same = ~(is_new | is_changed)

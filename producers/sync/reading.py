@@ -23,7 +23,8 @@ from registry.contracts import RecordType
 class TableReader:
     """Reads the rows of one table; `columns` are those that are asked of it, `by_field` says which field has which.
 
-    `key` tells rows apart, `shown_key` tells a person which row is meant.
+    `key` tells rows apart, `shown_key` tells a person which row is meant. `noticed_fields` say when a round saw a row,
+    and nothing of the row itself.
     """
 
     mapper: Mapper
@@ -34,6 +35,7 @@ class TableReader:
     is_key_unique: bool
     key_widths: Mapping[str, int]
     texts: frozenset[str]
+    noticed_fields: tuple[str, ...]
     is_noticed_ours: bool
 
     def read(self, rows: pl.DataFrame, *, noticed_at: datetime) -> Mapped:
@@ -93,6 +95,9 @@ def table_reader(
         is_key_unique=shape.is_unique(key),
         key_widths=widths if mapping.row is Meaning.STATE else {},
         texts=frozenset(column for field, column in by_field.items() if types[field] == pl.String()),
+        noticed_fields=()
+        if NOTICED_AT in shape.types
+        else tuple(f for f, name in by_field.items() if name == NOTICED_AT),
         is_noticed_ours=NOTICED_AT not in shape.types,
     )
 

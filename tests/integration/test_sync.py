@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 from mariadb_server import mariadb_server, missing_programs
-from synced_table import SyncedTable, person
+from synced_table import FIELDS, SyncedTable, person
 
 from producers.errors import JournalError, MappingError, MustDecideError, SourceAwayError, WrongJournalError
 from producers.sync import table as table_module
@@ -422,3 +422,17 @@ def test_a_full_disk_beside_the_state_is_told_and_the_sync_goes_on_when_there_is
 
     assert in_log(table) == in_table(table)
     assert table.events()["sequence"].to_list() == list(range(1, 2_001))
+
+
+def test_a_table_without_dates_holds_from_when_a_round_noticed_it(make_table, sqlite_url):
+    fields = {**FIELDS, "effective_from": {"column": "noticed_at"}}
+    table = make_table(sqlite_url, fields=fields)
+    insert(table, [1, 2])
+    table.round()
+    again = table.round()
+    table.execute("UPDATE addresses SET town = 'قم' WHERE id = 1")
+
+    changed = table.round()
+
+    assert (again.events, changed.told) == (0, {"created": 1})
+    assert {row["city"] for row in table.holds().values()} == {"قم", "ری"}
