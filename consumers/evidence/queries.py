@@ -82,18 +82,32 @@ def _per_record(
     def of_all(column: str, joined_by: str = ", ") -> sql.Composed:
         return sql.SQL(joined_by).join(sql.SQL("{}.{}").format(alias, sql.Identifier(column)) for alias, _ in views)
 
-    events = sql.SQL(", ").join(
-        sql.SQL("({}, {}.event_id, {}.partition, {}.position)").format(sql.Literal(str(name)), alias, alias, alias)
-        for alias, name in views
-    )
     return statement("evidence_record.sql").format(
         lead=lead,
         held=held,
-        events=events,
+        events=_events(views),
         under_investigation=of_all("under_investigation", " || "),
         **{name: of_all(name) for name in ("effective_from", "effective_to", "recorded_at", "known_at")},
         **_claims(evidence_type, claims),
     )
+
+
+def _events(views: Sequence[tuple[sql.Identifier, RecordTypeId]]) -> sql.Composed:
+    """The events behind a piece; only the leading view is sure to have one."""
+    if len(views) == 1:
+        ((alias, name),) = views
+        return sql.SQL(
+            "json_build_array(json_build_object('record_type', {}, 'event_id', {}.event_id,"
+            " 'partition', {}.partition, 'position', {}.position))"
+        ).format(sql.Literal(str(name)), alias, alias, alias)
+    events = sql.SQL(", ").join(
+        sql.SQL("({}, {}.event_id, {}.partition, {}.position)").format(sql.Literal(str(name)), alias, alias, alias)
+        for alias, name in views
+    )
+    return sql.SQL(
+        "(SELECT json_agg(event) FROM (VALUES {}) AS event (record_type, event_id, partition, position)"
+        " WHERE event_id IS NOT NULL)"
+    ).format(events)
 
 
 def _per_person(

@@ -7,8 +7,7 @@ FROM (
     SELECT {lead}.subject AS _subject, {lead}.record_key AS _record_key,
            greatest({effective_from}) AS _effective_from, least({effective_to}) AS _effective_to,
            greatest({recorded_at}) AS _recorded_at, greatest({known_at}) AS _known_at,
-           (SELECT json_agg(event) FROM (VALUES {events}) AS event (record_type, event_id, partition, position)
-            WHERE event_id IS NOT NULL) AS _events,
+           {events} AS _events,
            {under_investigation} AS _under_investigation{claims}
     FROM {held}
   ) AS told
