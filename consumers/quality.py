@@ -16,6 +16,7 @@ from psycopg import Connection, errors, sql
 from psycopg.rows import class_row
 
 from bus.findings import FindingState, finding_state
+from consumers.copying import copy, copy_bytes
 from consumers.errors import NotFoundError
 from consumers.views import DDL_LOCK, statement
 from registry.contracts import RecordType, Severity
@@ -23,6 +24,7 @@ from registry.contracts import RecordType, Severity
 LISTED_MAX = 1_000  # rows a list shows at most: a person reads them
 # The columns in which a checker tells what it doubts, an event a rule.
 DOUBTED = ("subject", "event_id", "partition", "position", "known_at")
+_WRITTEN = ("rule", "field", *DOUBTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,18 @@ def put_findings(
         doubts = doubts.join(pl.DataFrame(list(without), schema=kinds, orient="row"), on=list(kinds), how="anti")
     if not doubts.height:
         return 0
+    rows = doubts.select(
+        pl.lit(str(record_type.agency)).alias("agency"), pl.lit(str(record_type.id)).alias("record_type"), *_WRITTEN
+    ).sort("subject", maintain_order=True)
+    try:
+        with connection.transaction():
+            copy(connection, sql.Identifier("quality", "findings"), rows.columns, copy_bytes(rows))
+    except errors.UniqueViolation:
+        _put_those_not_there(connection, record_type, doubts)
+    return doubts.height
+
+
+def _put_those_not_there(connection: Connection[Any], record_type: RecordType, doubts: pl.DataFrame) -> None:
     connection.execute(
         statement("findings_put.sql"),
         {
@@ -96,7 +110,6 @@ def put_findings(
             "known_at": doubts["known_at"].to_list(),
         },
     )
-    return doubts.height
 
 
 def follow_events(connection: Connection[Any], record_type: RecordType, undoing: pl.DataFrame) -> None:

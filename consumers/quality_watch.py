@@ -20,7 +20,7 @@ from bus.database import session_options
 from bus.errors import BusError, TransientError
 from bus.failpoints import failpoint
 from bus.findings import FINDING_SCHEMA, FoundEvent, encode_finding, finding_state
-from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, producer
+from bus.kafka import KafkaConnection, producer
 from bus.topics import QUALITY_FINDINGS, event_subject_name
 from consumers.quality_across import Across
 from consumers.views import statement
@@ -30,6 +30,7 @@ from registry.errors import RegistryError
 
 WATCH_EVERY_S = 2.0
 ANNOUNCED_AT_ONCE = 1_000
+ANNOUNCED_WITHIN_S = 10  # a broker that is away must not keep a materializer from ending
 LOCK = 0x51756C79  # "Quly": whoever has it judges and announces
 
 # Small stretches against large tables: loops over indexes, whatever the statistics say.
@@ -109,7 +110,7 @@ def _announce(connection: Connection[Any], sender: Producer, rows: Sequence[Any]
             value=encode_finding(found, schema_id),
             on_delivery=lambda error, _: failures.append(str(error)) if error else None,
         )
-    if sender.flush(REQUEST_TIMEOUT_S) or failures:
+    if sender.flush(ANNOUNCED_WITHIN_S) or failures:
         raise TransientError(f"{len(rows)} findings could not be announced", remedy="trying again")
     failpoint("quality.announced")
     connection.execute(
