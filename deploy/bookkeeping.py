@@ -5,8 +5,10 @@ heartbeats. Of several such processes one relays; when it dies, another goes on.
 """
 
 import multiprocessing
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
@@ -28,7 +30,9 @@ from registry.errors import RegistryError
 
 RETRY_S = 2.0
 WATCH_S = 0.5
-STOP_TIMEOUT_S = 5
+GRACE_S = 1.0
+STOP_TIMEOUT_S = 3.0
+assert GRACE_S + WATCH_S < STOP_TIMEOUT_S, "who ends in order must not be killed"
 
 log = structlog.get_logger()
 
@@ -82,8 +86,10 @@ def _work(stop: Event) -> None:
     while not stop.wait(WATCH_S) and parent.is_alive():
         pass
     must_stop.set()
+    until = time.monotonic() + GRACE_S
     for thread in threads:
-        thread.join(STOP_TIMEOUT_S)
+        thread.join(max(until - time.monotonic(), 0))
+    os._exit(0)  # a client that waits for a broker that is away would hold the process for its whole timeout
 
 
 def _keep(name: str, keep: Keep, must_stop: threading.Event) -> None:

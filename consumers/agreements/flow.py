@@ -1,7 +1,7 @@
-"""Changes of agreements on the bus: an event for each, keyed by the agreement, from which they can be replayed."""
+"""Changes of agreements on the bus: an event for each, keyed by the agreement."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
@@ -9,12 +9,8 @@ import fastavro
 
 from bus.framing import FRAME_BYTES, frame
 from bus.topics import AUDIT_AGREEMENTS, event_subject_name
-from consumers.agreements.changes import Change, ChangeKind
-from consumers.agreements.store import TERMS
-from consumers.audit.log import Log
 from consumers.relay import Outflow
 from registry.client import SchemaRegistry
-from registry.contracts import AgreementId
 
 CHANGE_SCHEMA: Mapping[str, Any] = {
     "type": "record",
@@ -50,35 +46,13 @@ def agreement_flow(registry: SchemaRegistry, topic: str = AUDIT_AGREEMENTS) -> O
         due="agreements_due.sql",
         before_first="0",
         write=write,
-        row_of=lambda value: str(_record(value)["number"]),
+        row_of=lambda value: str(change_record(value)["number"]),
     )
 
 
-def replayed_changes(log: Log, topic: str = AUDIT_AGREEMENTS) -> Sequence[Change]:
-    """Every change that the topic holds, each once, in the order in which they were made. Raises UnreadableLogError."""
-    found: dict[int, Change] = {}
-    for arrived in log.read(topic, log.bounds(topic)):
-        for value in arrived.values:
-            if value is not None:
-                record = _record(value)
-                found.setdefault(record["number"], _change(record))
-    return [found[number] for number in sorted(found)]
-
-
-def _record(value: bytes) -> dict[str, Any]:
+def change_record(value: bytes) -> dict[str, Any]:
+    """What a framed value says of one change."""
     stream = io.BytesIO(value)
     stream.seek(FRAME_BYTES)
     record: Any = fastavro.schemaless_reader(stream, _PARSED, None)
     return dict(record)
-
-
-def _change(record: Mapping[str, Any]) -> Change:
-    terms = record["terms"]
-    return Change(
-        at=record["at"],
-        agreement=AgreementId(record["agreement"]),
-        kind=ChangeKind(record["kind"]),
-        agency=record["agency"],
-        reason=record["reason"],
-        terms=None if terms is None else TERMS.validate_json(terms),
-    )

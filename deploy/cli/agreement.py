@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bus.errors import SettingError
 from consumers.agreements.changes import AgreementError, ChangeKind, Rights, fold
-from consumers.agreements.flow import replayed_changes
+from consumers.agreements.replay import replayed_changes
 from consumers.agreements.store import TERMS, make, new_change, read_changes
 from consumers.audit.log import Log
 from consumers.evidence.decision import Standing
