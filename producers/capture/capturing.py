@@ -37,7 +37,7 @@ from producers.sync.telling import Events, RowTeller, kinds_of
 from registry.client import SchemaRegistry
 from registry.contracts import RecordType
 
-ROWS_ASKED = 5_000  # of what is known, in one question
+ROWS_ASKED = 1_000  # each may have several events, and a publisher promises a few thousand as one
 
 OnRefused = Callable[[RefusedRow], None]
 OnProgress = Callable[[Outcome], None]
@@ -128,10 +128,14 @@ class Capture:
         if first.is_truncation:
             self._truncated(first.at)
             return None
-        if first.is_gone:
-            self._gone([key for key in self._rows.keys(changes, wave.key) if key is not None], first.at)
-            return None
-        return self._there(changes, wave.key)
+        gone = [one for one in changes if one.is_gone]
+        there = [one for one in changes if not one.is_gone]
+        if gone:
+            keys = self._rows.keys(gone, wave.key)
+            self._gone({key: one.at for key, one in zip(keys, gone, strict=True) if key is not None})
+        types = self._there(there, wave.key) if there else None
+        self._state.settle_rows()
+        return types
 
     def _there(self, changes: Sequence[RowChange], key: tuple[str, ...]) -> Mapping[str, str]:
         types = self._rows.types(changes[0], key, before=self._state.column_types(), accepted=self._accepted)
@@ -164,7 +168,6 @@ class Capture:
             kept = [one for one, is_so in zip(states, changed, strict=True) if is_so and one is not None]
             for events in self._teller.changed(facts.filter(changed), digests.filter(changed).to_list(), kept):
                 self._publish(events)
-        self._state.settle_rows()
         return types
 
     def _with_keys(self, changes: Sequence[RowChange], key: tuple[str, ...]) -> tuple[Sequence[RowChange], list[bytes]]:
@@ -180,15 +183,19 @@ class Capture:
         good = [(change, its_key) for change, its_key in keyed if its_key is not None]
         return [change for change, _ in good], [its_key for _, its_key in good]
 
-    def _gone(self, keys: Sequence[bytes], at: datetime) -> None:
+    def _gone(self, times: Mapping[bytes, datetime]) -> None:
         """Tells of rows that are gone and were known; a row that was refused, or never came, has nothing to end."""
         if self._mapping.when_gone is Gone.KEPT:
             return
-        states = [one for one in self._state.rows(keys) if one.digest is not None]
+        states = [one for one in self._state.rows(list(times)) if one.digest is not None]
         self.outcome = replace(self.outcome, gone=self.outcome.gone + len(states))
-        for events in self._teller.gone(states, meaning=self._mapping.when_gone, noticed_at=at):
-            self._publish(events)
-        self._state.settle_rows()
+        told = [
+            events
+            for one in states
+            for events in self._teller.gone([one], meaning=self._mapping.when_gone, noticed_at=times[one.key])
+        ]
+        if told:
+            self._publish(_joined(told))
 
     def _truncated(self, at: datetime) -> None:
         keys = self._state.present_keys()
@@ -198,7 +205,8 @@ class Capture:
                 remedy="look whether that is so; if they are gone, run once with --accept-gone",
             )
         for start in range(0, len(keys), ROWS_ASKED):
-            self._gone(keys[start : start + ROWS_ASKED], at)
+            self._gone(dict.fromkeys(keys[start : start + ROWS_ASKED], at))
+            self._state.settle_rows()
 
     def _publish(self, events: Events) -> None:
         """Promises events and the state of their rows in one step, but those that the log has from an earlier state."""
@@ -226,3 +234,12 @@ class Capture:
             self._on_refused(
                 RefusedRow(key=said, column=column, value_class=value_class(value), reason=reason, rule=rule)
             )
+
+
+def _joined(told: Sequence[Events]) -> Events:
+    """Events of several rows, to be promised as one."""
+    return Events(
+        frame=pl.concat([one.frame for one in told]),
+        rows={event_id: row for one in told for event_id, row in one.rows.items()},
+        silent=[row for one in told for row in one.silent],
+    )

@@ -9,12 +9,12 @@ from confluent_kafka import Message
 from producers.capture.envelopes import Envelopes, RowChange
 from producers.errors import MappingError
 
-ROWS_MAX = 5_000
+ROWS_MAX = 1_000  # each may have several events, and a publisher promises some thousand as one
 
 
 @dataclass(kw_only=True)
 class Wave:
-    """Changes of the same shape that all tell rows or all end them; `positions` are reached with them."""
+    """Changes of rows of one shape; `positions` are reached with them."""
 
     key: tuple[str, ...] = ()
     changes: list[RowChange] = field(default_factory=list)
@@ -29,11 +29,9 @@ class Wave:
         return (
             place not in self._keys
             and len(self.changes) < ROWS_MAX
-            and first.is_gone == change.is_gone
             and not (first.is_truncation or change.is_truncation)
             and first.types == change.types
             and first.row.keys() == change.row.keys()
-            and (not change.is_gone or first.at == change.at)  # those that end together have ended at one time
         )
 
     def add(self, change: RowChange, place: tuple[str, ...]) -> None:

@@ -90,12 +90,13 @@ def avro_of(schema):
 class CapturedTable(SyncedTable):
     """One change topic and its capture."""
 
-    def __init__(self, endpoints, folder, **said):
+    def __init__(self, endpoints, folder, *, topic=None, **said):
         place = Path(folder) / "unused.db"
         place.touch()
         super().__init__(endpoints, f"sqlite:///{place}", folder=folder, **{"fields": FIELDS, **said})
-        self.topic = f"agency-{uuid4().hex[:8]}.public.addresses"
-        self.make_topic()
+        self.topic = topic or f"agency-{uuid4().hex[:8]}.public.addresses"
+        if topic is None:
+            self.make_topic()
 
     def make_topic(self):
         client = admin(self.kafka)

@@ -1,8 +1,9 @@
 import copy
 import json
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 from captured_table import CapturedTable, Recorded
 
@@ -12,7 +13,7 @@ from producers.sync.outcome import Accepted
 
 RECORDED = Recorded(Path(__file__).with_name("recorded.json"))
 PERSONS = {1: "0012345679", 2: "0499370899", 4: "0084575948"}
-KINDS = ["created", "created", "created", "corrected", "ceased", "created", "ceased", "created"]
+KINDS = ["ceased"] * 2 + ["corrected"] + ["created"] * 5
 SNAPSHOT, MOVED, STREET, DELETED = 2, 2, 3, 4  # places among the recorded messages
 
 
@@ -50,15 +51,16 @@ def test_what_the_connector_wrote_is_told_in_every_form_as_it_happened(make_tabl
     outcome = table.capture()
 
     assert table.refused == []
-    assert table.kinds() == KINDS
+    assert sorted(table.kinds()) == KINDS
     assert (outcome.rows, outcome.same, outcome.events) == (9, 1, 8)
     events = table.events()
     assert events["sequence"].to_list() == list(range(1, 9))
-    assert events["effective_from"][2] == datetime(2026, 2, 1, tzinfo=UTC)
-    assert events["city"].to_list()[:4] == ["شیراز", "تهران", "مرودشت", "مرودشت"]
-    assert events["street"][3] == "خیابان"
+    of_one = events.filter(pl.col("subject") == table.pseudonymizer.pseudonym(PERSONS[1]))
+    assert of_one["effective_from"].dt.date().to_list() == [date(2026, 1, 1), date(2026, 2, 1), date(2026, 2, 1)]
+    assert of_one["city"].to_list() == ["شیراز", "مرودشت", "مرودشت"]
+    assert of_one["street"].to_list() == [None, None, "خیابان"]
     committed = RECORDED.messages[MOVED][3]["source"]["ts_us"]
-    assert events["recorded_at"][2].timestamp() * 1_000_000 == pytest.approx(committed, abs=1)
+    assert of_one["recorded_at"][1].timestamp() * 1_000_000 == pytest.approx(committed, abs=1)
     holding = {subject: row["city"] for (subject, _), row in table.holds().items()}
     assert holding == {table.pseudonymizer.pseudonym(PERSONS[1]): "مرودشت"}
 
@@ -102,7 +104,7 @@ def test_a_capture_goes_on_where_it_was_and_tells_nothing_twice(make_table):
     again = table.capture()
 
     assert again.rows == 0
-    assert table.kinds() == KINDS
+    assert sorted(table.kinds()) == KINDS
 
 
 def test_what_a_connector_sends_again_after_a_crash_is_not_told_again(make_table):
@@ -115,7 +117,7 @@ def test_what_a_connector_sends_again_after_a_crash_is_not_told_again(make_table
     again = table.capture()
 
     assert (again.rows, again.events) == (len(messages) - SNAPSHOT, 0)
-    assert table.kinds() == KINDS
+    assert sorted(table.kinds()) == KINDS
 
 
 def test_a_capture_whose_state_was_lost_tells_nothing_twice(make_table):
@@ -128,7 +130,7 @@ def test_a_capture_whose_state_was_lost_tells_nothing_twice(make_table):
     again = table.capture()
 
     assert again.events == 0
-    assert table.kinds() == KINDS
+    assert sorted(table.kinds()) == KINDS
 
 
 def test_tombstones_messages_of_the_log_and_transactions_say_nothing_of_a_row(make_table):
@@ -168,7 +170,7 @@ def test_a_change_of_a_columns_type_stops_the_capture_until_it_is_accepted(make_
         table.capture()
 
     assert "--accept-columns" in stopped.value.remedy
-    assert table.kinds() == KINDS[:3]
+    assert table.kinds() == ["created"] * 3
     assert table.capture(accepted=Accepted(columns=True)).told == {"corrected": 1}
 
 
