@@ -105,7 +105,7 @@ class SyncedTable:
         reader.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
         values, ended = [], set()
         while len(ended) < partitions:
-            for message in reader.consume(5_000, timeout=1):
+            for message in reader.consume(500, timeout=0.1):
                 if message.error() is None:
                     values.append(message.value())
                 else:
