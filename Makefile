@@ -7,8 +7,9 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/yekbar demo $(ARGS)
 
+# Two processes, each with a stack of its own: much of a test is waiting.
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)  # two stacks beside each other: much of a test is waiting
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 bench: .venv/ready
 	$(BIN)/python tests/bench/pipeline.py $(ARGS)

@@ -1,20 +1,19 @@
 """Serves the registry on a port, in this process, until it is told to stop."""
 
 import asyncio
-import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
-from granian.constants import Interfaces
-from granian.server.embed import Server
+import uvicorn
 
 from registry.errors import RegistryError
 from registry.service.app import registry_app
 
 BACKLOG = 256  # connections that wait to be accepted
-POLL_S = 0.01
+ENDING_TIMEOUT_S = 5  # for answers that are under way
 
 Tls = tuple[Path, Path]  # a certificate and its key, in PEM form
 
@@ -27,65 +26,63 @@ class PortTakenError(RegistryError):
     exit_code = 71  # EX_OSERR of sysexits.h
 
 
+class Server(uvicorn.Server):
+    """uvicorn's server, which says when it listens; a signal ends it, and leaves the process to end as it likes."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[["Server"], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes the socket, and says so."""
+        await super().startup(sockets)
+        self._on_ready(self)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ends with SIGTERM and SIGINT, where this thread may hear them."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+
 def serve(database_url: str, *, host: str, port: int, tls: Tls | None = None) -> None:
     """Serves until SIGTERM or SIGINT. Raises PortTakenError."""
-    asyncio.run(serve_until(database_url, host=host, port=port, tls=tls, on_ready=_stop_with_signals))
+    url = f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+    asyncio.run(
+        serve_until(database_url, host=host, port=port, tls=tls, on_ready=lambda _: log.info("registry_ready", url=url))
+    )
 
 
 async def serve_until(
     database_url: str, *, host: str, port: int, on_ready: Callable[[Server], None], tls: Tls | None = None
 ) -> None:
-    """Serves until the server is stopped by whoever `on_ready` hands it to, once it listens. Raises PortTakenError."""
-    address = _free_address(host, port)
-    server = Server(
+    """Serves until somebody sets `should_exit` of the server that `on_ready` is given. Raises PortTakenError."""
+    config = uvicorn.Config(
         registry_app(database_url),
-        address=address,
-        port=port,
-        interface=Interfaces.ASGI,
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
         backlog=BACKLOG,
-        websockets=False,
-        log_enabled=False,
-        ssl_cert=tls[0] if tls else None,
-        ssl_key=tls[1] if tls else None,
+        timeout_graceful_shutdown=ENDING_TIMEOUT_S,
+        ssl_certfile=tls[0] if tls else None,
+        ssl_keyfile=tls[1] if tls else None,
     )
-    serving = asyncio.create_task(server.serve())
-    while not serving.done() and not await asyncio.to_thread(_listens, address, port):
-        await asyncio.sleep(POLL_S)
-    if not serving.done():
-        log.info(
-            "registry_ready",
-            url=f"{'https' if tls else 'http'}://{f'[{address}]' if ':' in address else address}:{port}",
-        )
-        on_ready(server)
-    await serving
+    with _listening(host, port) as taken:
+        await Server(config, on_ready).serve(sockets=[taken])
 
 
-def _stop_with_signals(server: Server) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
-
-
-def _free_address(host: str, port: int) -> str:
-    """The address of a host, with a port that is free. Raises PortTakenError.
-
-    Granian shares a port with whoever listens on it already; two registries there would each get half the calls.
-    """
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens. Raises PortTakenError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(place)
+        taken = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as exc:
         raise PortTakenError(
             f"port {port} of '{host}' cannot be listened on: {exc.strerror}", remedy="choose another with --port"
         ) from exc
-    return str(place[0])
-
-
-def _listens(host: str, port: int) -> bool:
-    try:
-        socket.create_connection((host, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
+    with taken:
+        yield taken

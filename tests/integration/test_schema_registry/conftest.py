@@ -65,7 +65,7 @@ def running_service(database_url):
     port, ready, handle = free_port(), threading.Event(), {}
 
     def on_ready(server):
-        handle.update(server=server, loop=asyncio.get_running_loop())
+        handle.update(server=server)
         ready.set()
 
     thread = threading.Thread(
@@ -79,7 +79,7 @@ def running_service(database_url):
         yield service
     finally:
         service.client.close()
-        handle["loop"].call_soon_threadsafe(handle["server"].stop)
+        handle["server"].should_exit = True
         thread.join(READY_TIMEOUT_S)
         assert not thread.is_alive()
 
