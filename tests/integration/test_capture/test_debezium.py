@@ -133,7 +133,7 @@ def test_what_the_real_connector_captures_is_what_the_table_says_also_when_it_cr
 
         connect.make_connector(prefix, connector(agency, prefix))
         capture_until_equal(table, connection, connect, prefix)
-        for _ in range(3):
+        for _ in range(2):
             for _ in range(80):
                 act(connection, chance)
             connect.kill()  # what it has not noted as sent it sends again
