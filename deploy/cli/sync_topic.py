@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from bus.errors import TransientError
@@ -47,12 +47,11 @@ class TopicRun:
             started = capture.begin(topic)
             ends = None if goes_on else topic.ends(started)
             while not must_stop.is_set() and not (ends is not None and capture.is_past(ends)):
-                began = datetime.now(UTC)
                 had_any = self._take(capture, topic, on_progress)
                 if not had_any and publisher.is_idle:
-                    self._beat(heart, publisher, began)
+                    self._beat(heart, publisher, capture.complete_until)
             publisher.flush()
-            self._beat(heart, publisher, datetime.now(UTC))
+            self._beat(heart, publisher, capture.complete_until)
             return capture.outcome
 
     def _take(self, capture: Capture, topic: ChangeTopic, on_progress: Callable[[Outcome], None]) -> bool:
@@ -64,8 +63,10 @@ class TopicRun:
                 if time.monotonic() > until:
                     raise
 
-    def _beat(self, heart: Heart, publisher: Publisher, until: datetime) -> None:
-        """How far the source has come. What the connector has not brought yet is not promised: its time says so."""
+    def _beat(self, heart: Heart, publisher: Publisher, until: datetime | None) -> None:
+        """How far the source has come: to the last commit that was read, for a connector may be behind or away."""
+        if until is None:
+            return
         heart.beat(
             self.record_type,
             source=source_of(self.mapping),

@@ -77,6 +77,7 @@ class Capture:
         self._accepted = accepted
         self._on_refused = on_refused
         self._positions: dict[int, int] = {}
+        self._committed: dict[int, datetime] = {}
         self._told: Counter[str] = Counter()
         self.outcome = Outcome(kind=RoundKind.CHANGES)
 
@@ -86,6 +87,7 @@ class Capture:
         self._state.settle_rows()
         self._state.hold_topic(topic.name, topic.topic_id())
         self._positions = topic.start(self._state.topic_positions())
+        self._committed = self._state.committed()
         self._has_learnt = self._state.has_learnt()
         return dict(self._positions)
 
@@ -107,6 +109,11 @@ class Capture:
         """Whether the topic was read up to given positions."""
         return all(self._positions.get(partition, 0) >= end for partition, end in ends.items())
 
+    @property
+    def complete_until(self) -> datetime | None:
+        """All that the agency's database committed before then was read; what the connector still has is not known."""
+        return min(self._committed.values(), default=None)
+
     def _fresh(self, wave: Wave) -> list[RowChange]:
         """Changes that did not come before."""
         came = self._state.came([one.identity for one in wave.changes if one.identity is not None])
@@ -120,7 +127,8 @@ class Capture:
     def _reach(self, wave: Wave, types: Mapping[str, str] | None) -> None:
         self._positions |= wave.positions
         identities = [one.identity for one in wave.changes if one.identity is not None]
-        self._state.reach(self._positions, identities, types)
+        self._committed |= wave.committed
+        self._state.reach(self._positions, self._committed, identities, types)
 
     def _tell(self, wave: Wave, changes: Sequence[RowChange]) -> Mapping[str, str] | None:
         """Tells of changes; gives the types of the columns that they were read from."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
@@ -10,7 +11,7 @@ from producers.sync.state import SyncState
 
 IDENTITIES_MAX = 200_000  # changes that are known again; a connector repeats those of some seconds
 _ASKED_AT_ONCE_MAX = 10_000  # below SQLite's limit of variables
-_TOPIC, _POSITIONS = "capture_topic", "capture_positions"
+_TOPIC, _POSITIONS, _COMMITTED, _TYPES = "capture_topic", "capture_positions", "capture_committed", "capture_types"
 
 
 class CaptureState(SyncState):
@@ -49,11 +50,23 @@ class CaptureState(SyncState):
             )
         return found
 
-    def reach(self, positions: Mapping[int, int], identities: Sequence[bytes], types: Mapping[str, Any] | None) -> None:
+    def committed(self) -> dict[int, datetime]:
+        """For each partition when the last change that was read was committed at the agency."""
+        stored: Mapping[str, str] = self.marks().get(_COMMITTED, {})
+        return {int(partition): datetime.fromisoformat(time) for partition, time in stored.items()}
+
+    def reach(
+        self,
+        positions: Mapping[int, int],
+        committed: Mapping[int, datetime],
+        identities: Sequence[bytes],
+        types: Mapping[str, Any] | None,
+    ) -> None:
         """Remembers in one step how far the topic was read, what came, and the types of its columns."""
-        marks: dict[str, Any] = {_POSITIONS: dict(positions)}
+        times = {partition: time.isoformat() for partition, time in committed.items()}
+        marks: dict[str, Any] = {_POSITIONS: dict(positions), _COMMITTED: times}
         if types is not None:
-            marks["capture_types"] = dict(types)
+            marks[_TYPES] = dict(types)
         with self._transaction() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO captured (identity) VALUES (?)", ((identity,) for identity in identities)
@@ -72,5 +85,5 @@ class CaptureState(SyncState):
 
     def column_types(self) -> Mapping[str, str]:
         """The types that the columns had."""
-        types: Mapping[str, str] = self.marks().get("capture_types", {})
+        types: Mapping[str, str] = self.marks().get(_TYPES, {})
         return types

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from confluent_kafka import Message
@@ -14,11 +15,12 @@ ROWS_MAX = 1_000  # each may have several events, and a publisher promises some 
 
 @dataclass(kw_only=True)
 class Wave:
-    """Changes of rows of one shape; `positions` are reached with them."""
+    """Changes of rows of one shape; `positions` are reached with them, and of each partition a time of commit."""
 
     key: tuple[str, ...] = ()
     changes: list[RowChange] = field(default_factory=list)
     positions: dict[int, int] = field(default_factory=dict)
+    committed: dict[int, datetime] = field(default_factory=dict)
     _keys: set[tuple[str, ...]] = field(default_factory=set)
 
     def takes(self, change: RowChange, place: tuple[str, ...]) -> bool:
@@ -69,6 +71,7 @@ def waves(messages: Sequence[Message], envelopes: Envelopes, *, key: tuple[str, 
                 wave = Wave()
             wave.key = named or wave.key
             wave.add(change, place)
+            wave.committed[partition] = change.at
         wave.positions[partition] = position + 1
     yield wave
 

@@ -8,6 +8,9 @@ import pytest
 from captured_table import CapturedTable, Recorded
 
 from bus.kafka import admin
+from bus.topics import records_topic
+from producers.capture.capturing import source_of
+from producers.capture.state import CaptureState
 from producers.errors import MappingError, MustDecideError, TopicMissingError, UnreadableError, WrongJournalError
 from producers.sync.outcome import Accepted
 
@@ -105,6 +108,19 @@ def test_a_capture_goes_on_where_it_was_and_tells_nothing_twice(make_table):
 
     assert again.rows == 0
     assert sorted(table.kinds()) == KINDS
+
+
+def test_a_capture_promises_no_more_than_the_last_commit_that_it_read(make_table):
+    table = make_table()
+    table.send(in_form(table, "with_schemas"))
+
+    table.capture()
+
+    state = CaptureState(table.folder / "state")
+    state.open(source=source_of(table.mapping), topic=records_topic(table.record_type.id))
+    (committed,) = state.committed().values()
+    state.close()
+    assert committed.timestamp() * 1_000_000 == pytest.approx(RECORDED.messages[-1][3]["source"]["ts_us"], abs=1)
 
 
 def test_what_a_connector_sends_again_after_a_crash_is_not_told_again(make_table):
