@@ -116,7 +116,7 @@ def show_accesses(found: Sequence[RecordedAccess]) -> None:
             one.legal_basis,
             f"{one.decision}: {one.reason}" if one.reason else one.decision,
             _left(one.evidence),
-            one.delivery.value,
+            str(one.delivery),
         )
         for one in found
     ]
