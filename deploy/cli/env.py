@@ -1,12 +1,14 @@
 """`yekbar env`: the settings of the running stack."""
 
 import shlex
+from pathlib import Path
 
 import typer
 
 from bus.client_file import CLIENT_FILE
 from deploy.cli.local import DataFolder, running_of
 from deploy.cli.output import AsJson, print_json
+from deploy.local.broker_settings import KCAT_FILE
 
 app = typer.Typer(add_completion=False)
 
@@ -23,6 +25,7 @@ def env(data: DataFolder = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(settings)
     else:
-        also = {"KCAT_CONFIG": settings[CLIENT_FILE]} if CLIENT_FILE in settings else {}
+        kcat = Path(settings.get(CLIENT_FILE, "")).with_name(KCAT_FILE) if CLIENT_FILE in settings else None
+        also = {"KCAT_CONFIG": str(kcat)} if kcat is not None and kcat.exists() else {}
         for name, value in {**settings, **also}.items():
             typer.echo(f"export {name}={shlex.quote(value)}")

@@ -1,7 +1,8 @@
 """What a broker's folder says before it starts: its settings, and the platform's name and password.
 
 It lets nobody in who has no name: clients come with SCRAM, the platform's name may do everything, and every other name
-may do what access rules say. The controller's listener has a secret of its own.
+may do what access rules say. The controller's listener has a secret of its own. The platform may come with PLAIN too,
+for kcat: librdkafka before 2.6.1, which distributions ship it with, cannot do SCRAM with Kafka 4.
 """
 
 import os
@@ -15,6 +16,7 @@ from bus.errors import SettingError
 PLATFORM = "yekbar"
 LOGGING_FILE = "log4j2.properties"
 SETTINGS_FILE = "server.properties"
+KCAT_FILE = "kcat.properties"
 SCRAM = "SCRAM-SHA-512"
 _SECRET_BYTES = 24
 
@@ -27,10 +29,11 @@ advertised.listeners=CLIENT://127.0.0.1:{port}
 listener.security.protocol.map=CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=CLIENT
-sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
 sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
 sasl.mechanism.controller.protocol=PLAIN
 listener.name.client.scram-sha-512.sasl.jaas.config={scram} required username="{platform}" password="{password}";
+listener.name.client.plain.sasl.jaas.config={plain} required user_{platform}="{password}";
 listener.name.controller.sasl.enabled.mechanisms=PLAIN
 listener.name.controller.plain.sasl.jaas.config={plain} required \
   username="controller" password="{controller}" user_controller="{controller}";
@@ -78,6 +81,12 @@ def write_settings(folder: Path, *, client_port: int, controller_port: int, pass
         **_MODULES,
     )
     write_secret(folder / SETTINGS_FILE, written)
+
+
+def write_kcat_file(place: Path, password: str) -> None:
+    """Writes what KCAT_CONFIG names, for the platform."""
+    properties = {**scram_properties(PLATFORM, password), "sasl.mechanism": "PLAIN"}
+    write_secret(place, "".join(f"{name}={value}\n" for name, value in properties.items()))
 
 
 def write_platform_file(place: Path) -> None:

@@ -15,10 +15,12 @@ from confluent_kafka.admin import AdminClient
 from bus.client_file import CLIENT_FILE, read_client_file
 from bus.kafka import kafka_connection
 from deploy.local.broker_settings import (
+    KCAT_FILE,
     LOGGING_FILE,
     PLATFORM,
     SCRAM,
     SETTINGS_FILE,
+    write_kcat_file,
     write_platform_file,
     write_secret,
     write_settings,
@@ -122,6 +124,7 @@ class Broker:
         self._folder.mkdir(parents=True, exist_ok=True)
         if not self.client_file.exists():
             self._write_client_file()
+        write_kcat_file(self.client_file.with_name(KCAT_FILE), self._password)
         write_settings(
             self._folder,
             client_port=self._ports.client,

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -111,6 +112,10 @@ def test_a_detached_stack_serves_every_shell_until_it_is_put_down(terminal):
     assert {part["name"] for part in json.loads(first.stdout)["parts"]} == {"Kafka", "PostgreSQL", "schema registry"}
     assert "already runs" in second.stderr
     assert folder == str(terminal.folder)
+    if shutil.which("kcat"):
+        listing = 'eval "$("$@" env)"; kcat -b "$KAFKA_BOOTSTRAP" -L'
+        listed = subprocess.run(["sh", "-c", listing, "sh", *YEKBAR], env=terminal.environment, capture_output=True)
+        assert b"records.post.registered-address" in listed.stdout, listed.stderr
     topics = admin(kafka_connection(bootstrap))
     assert any(name.startswith("records.") for name in topics.list_topics(timeout=10).topics)
     with psycopg.connect(database_url) as connection:

@@ -1,8 +1,11 @@
+import stat
+
 import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from bus.client_file import read_client_file
 from bus.kafka import kafka_connection
 from deploy.local.class_archive import ClassArchive
 from deploy.local.errors import StackError
@@ -48,6 +51,18 @@ def test_a_message_and_a_row_outlive_a_crash_of_both_parts(data_folder):
             assert connection.execute("SELECT word FROM kept").fetchall() == [("یک‌بار",)]
     assert not stack.broker.is_running
     assert not stack.postgres.is_running
+
+
+@pytest.mark.local_stack
+def test_what_opens_the_broker_is_for_its_owner_only_and_in_no_log(stack):
+    folder = stack.folder / "kafka"
+    secrets = [folder / name for name in ("platform.properties", "kcat.properties", "server.properties")]
+    password = read_client_file(secrets[0])["sasl.password"]
+
+    assert {stat.S_IMODE(place.stat().st_mode) for place in secrets} == {0o600}
+    assert all(password in place.read_text() for place in secrets)
+    assert password not in (folder / "broker.log").read_text()
+    assert not (folder / "format.arguments").exists()
 
 
 @pytest.mark.local_stack
