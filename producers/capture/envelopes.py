@@ -22,7 +22,9 @@ from registry.client import SchemaRegistry
 UNAVAILABLE = "__debezium_unavailable_value"
 READ, DELETED, TRUNCATED, MESSAGE = "r", "d", "t", "m"
 OPERATIONS = frozenset({READ, "c", "u", DELETED, TRUNCATED, MESSAGE})
+HEADS_MAX = 64  # schemas of messages that are known by their bytes; of a table that changes oftener each is read anew
 _IDENTITY_BYTES = 12
+_PAYLOAD = b',"payload":'
 _NO_TYPES: Mapping[str, str] = {}
 
 
@@ -59,7 +61,7 @@ class Envelopes:
 
     def __init__(self, registry: SchemaRegistry) -> None:
         self._registry = registry
-        self._json_columns: dict[str, Columns] = {}
+        self._by_head: dict[bytes, Columns] = {}  # the converter writes the same schema before each payload
         self._avro: dict[int, Any] = {}
 
     def read(self, key: bytes | None, value: bytes) -> RowChange | None:
@@ -98,7 +100,11 @@ class Envelopes:
         schema_id = schema_id_of(content)
         if schema_id is not None:
             return self._of_avro(schema_id, content)
+        head, parting, rest = content.partition(_PAYLOAD)
+        known = self._by_head.get(head) if parting and rest.endswith(b"}") else None
         try:
+            if known is not None:
+                return json.loads(rest[:-1]) or {}, known
             document = json.loads(content)
         except (ValueError, UnicodeDecodeError):
             document = None
@@ -108,15 +114,10 @@ class Envelopes:
             )
         if document.keys() != {"schema", "payload"}:
             return document, None
-        return document["payload"] or {}, self._json(document["schema"])
-
-    def _json(self, schema: Mapping[str, Any]) -> Columns:
-        text = json.dumps(schema)
-        if text not in self._json_columns:
-            fields = schema.get("fields") or []
-            rows = next((one.get("fields") for one in fields if one.get("field") == "after"), None)
-            self._json_columns[text] = Columns(rows or fields)
-        return self._json_columns[text]
+        columns = _columns_of(document["schema"])
+        if len(self._by_head) < HEADS_MAX and _is_whole(head):
+            self._by_head[head] = columns
+        return document["payload"] or {}, columns
 
     def _of_avro(self, schema_id: int, content: bytes) -> tuple[Mapping[str, Any], Columns | None]:
         if schema_id not in self._avro:
@@ -130,6 +131,22 @@ class Envelopes:
         except (EOFError, ValueError, IndexError, TypeError, UnicodeDecodeError) as exc:
             raise UnreadableError("a message of the topic is not one Avro record of its schema") from exc
         return record, columns
+
+
+def _columns_of(schema: Mapping[str, Any]) -> Columns:
+    """The columns of a schema of the JSON converter."""
+    fields = schema.get("fields") or []
+    rows = next((one.get("fields") for one in fields if one.get("field") == "after"), None)
+    return Columns(rows or fields)
+
+
+def _is_whole(head: bytes) -> bool:
+    """Whether what stands before the payload is the schema and nothing else: then the rest is the payload."""
+    try:
+        document = json.loads(head + b"}")
+    except (ValueError, UnicodeDecodeError):
+        return False
+    return isinstance(document, dict) and document.keys() == {"schema"}
 
 
 def _rows_of(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -143,4 +143,4 @@ class CapturedTable(SyncedTable):
 def content_of(value):
     if value is None or isinstance(value, bytes):
         return value
-    return json.dumps(value, ensure_ascii=False).encode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
