@@ -12,6 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from bus.errors import TransientError
 from bus.framing import FRAME_BYTES
 from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, bus_error, consumer
+from bus.topics import record_type_of
 from producers.avro_coding import counted, long_at
 from producers.errors import DivergedError
 from producers.journal import Journal, Kept, Promise
@@ -47,7 +48,7 @@ class LogTail:
         Afterwards `ends` says up to where each partition was read.
         """
         mark = counted(source.encode())
-        reader = consumer(self._connection, group="yekbar-publisher", **{"enable.partition.eof": True})
+        reader = consumer(self._connection, group=_group(self._topic), **{"enable.partition.eof": True})
         try:
             waiting = self._assigned(reader, positions)
             while waiting:
@@ -134,3 +135,8 @@ def _part(promise: Promise, missing: Collection[int]) -> Promise | None:
         keys=[promise.keys[place] for place in places],
         values=[promise.values[place] for place in places],
     )
+
+
+def _group(topic: str) -> str:
+    """A group that is the agency's own: the brokers let it into no other."""
+    return f"{(record_type_of(topic) or topic).partition('.')[0]}.publisher"

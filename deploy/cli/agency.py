@@ -26,9 +26,9 @@ File = Annotated[Path | None, typer.Option("--file", help="Where its name and pa
 def add(agency: Agency, file: File = None, as_json: AsJson = False) -> None:
     """Let an agency write its own topics. Its password is written once, into a file for its owner's eyes only.
 
-    The file is what KAFKA_CLIENT_FILE names, and what kcat -F takes.
+    The file is what KAFKA_CLIENT_FILE names at the agency.
 
-    Example: yekbar agency add welfare --file welfare.properties && kcat -F welfare.properties -L
+    Example: yekbar agency add welfare --file welfare.properties
     """
     wiring = _entered(agency)
     if any(one.name == agency for one in principals(admin(wiring.kafka))):

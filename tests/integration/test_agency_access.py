@@ -9,13 +9,19 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from bus.client_file import CLIENT_FILE
+from bus.envelope import ChangeKind
 from bus.errors import BusError
 from bus.heartbeats import Heartbeat, encode_heartbeat
 from bus.kafka import admin, consumer, kafka_connection, producer
 from bus.principals import admit
+from bus.subject import Pseudonymizer
 from bus.topics import SOURCE_HEARTBEATS, quarantine_topic, records_topic
 from deploy.provision import create_topics
+from producers.change import Change
+from producers.journal import MemoryJournal
+from producers.publisher import Publisher
 from registry.catalogue import load_catalogue
+from registry.client import InMemorySchemaRegistry
 
 pytestmark = pytest.mark.local_stack
 
@@ -116,6 +122,36 @@ def test_an_agency_writes_its_own_topics_and_heartbeats_and_reads_its_own(post):
     assert told == [None]
     assert refusal(post, records_topic(OWN)) is None
     assert read(post, records_topic(OWN), "post.reader") is None
+
+
+def publish(kafka, record_type):
+    """One change by the publisher, and how many of them the log has taken."""
+    catalogue = load_catalogue(None)
+    with Publisher(
+        catalogue.record_types[record_type],
+        source=f"{record_type}/test",
+        kafka=kafka,
+        registry=InMemorySchemaRegistry(),
+        pseudonymizer=Pseudonymizer(b"k" * 32, catalogue.national_id_scheme),
+        journal=MemoryJournal(),
+    ) as publisher:
+        body = {"postal_code": "7134567890", "province": "فارس", "city": "شیراز"}
+        now = datetime.now(UTC)
+        publisher.publish(
+            Change(
+                national_id="0012345679",
+                change_kind=ChangeKind.CREATED,
+                effective_from=now,
+                recorded_at=now,
+                body=body,
+            )
+        )
+        publisher.flush()
+        return publisher.counts.acknowledged
+
+
+def test_an_agency_publishes_with_the_publisher_as_it_is(post):
+    assert publish(post, OWN) == 1
 
 
 @pytest.mark.parametrize(
