@@ -48,6 +48,7 @@ from deploy.serving import EVIDENCE_ROUTES
 DATABASE_VARIABLE, FOLDER_VARIABLE = "BENCH_DATABASE_URL", "BENCH_FOLDER"
 WARM_UP = 1.25  # the load runs a quarter longer than it counts
 WARM_UP_S = 2
+LOAD_TIMEOUT_S = 60  # a load that failed says nothing
 CHECKED = 50  # persons whose answers of all services are compared
 DENIALS = 1_000  # timed for each kind of person
 
@@ -115,7 +116,7 @@ def measure(rival: Rival, token: str, postgres: int, options: argparse.Namespace
     args = (rival.port, token, options.persons, options.connections, options.seconds, out)
     process = context.Process(target=run_load, args=args)
     process.start()
-    measured, load_s = out.get()
+    measured, load_s = out.get(timeout=options.seconds + LOAD_TIMEOUT_S)
     process.join()
     answers = measured.rate * options.seconds * WARM_UP
     used = {name: cpu_s(pid) - before[name] for name, pid in parts.items()}
