@@ -12,7 +12,7 @@ import polars as pl
 import psycopg
 import pytest
 import sqlalchemy as sa
-from mariadb_server import DAEMON, mariadb_server
+from mariadb_server import mariadb_server, missing_programs
 
 from bus.national_id import iran_check_digit
 from producers.sync.table import engine_of
@@ -92,7 +92,7 @@ def agency_url(request, tmp_path, temporary):
     elif request.param == "sqlite":
         (tmp_path / "deeds.db").touch()
         yield f"sqlite:///{tmp_path}/deeds.db"
-    elif DAEMON is None:
+    elif missing_programs():
         pytest.skip("NO mariadbd ON THIS MACHINE: install the package mariadb-server to try its dialect")
     else:
         with mariadb_server(temporary) as url:
