@@ -12,7 +12,9 @@ test: check
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 bench: .venv/ready
-	$(BIN)/python tests/bench/pipeline.py $(ARGS)
+	$(BIN)/python tests/bench/pipeline.py
+	$(BIN)/python tests/bench/onramps.py
+	$(BIN)/python tests/bench/evidence.py
 
 torture: .venv/ready
 	$(BIN)/python tests/faults/torture.py $(ARGS)
