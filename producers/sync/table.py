@@ -10,7 +10,7 @@ finds.
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,10 +127,12 @@ class Table:
         options = {"stream_results": True, "yield_per": ROWS_TOGETHER, **_SNAPSHOT.get(self._engine.dialect.name, {})}
         with self.translated():
             connection = self._engine.connect().execution_options(**options)
+            snapshot = Snapshot(connection, self._source, columns)
             try:
-                yield Snapshot(connection, self._source, columns)
+                yield snapshot
             except BaseException:
                 connection.invalidate()  # what is still on its way is not waited for
+                snapshot.leave()
                 raise
             finally:
                 connection.close()
@@ -163,6 +165,13 @@ class Snapshot:
         self._connection = connection
         self._source = source
         self._columns = columns
+        self._cursor: Any = None
+
+    def leave(self) -> None:
+        """Lets go of rows that are not read to their end, once the connection is closed."""
+        if self._cursor is not None:
+            with suppress(Exception):  # drivers differ in what they say of a connection that is gone
+                self._cursor.close()
 
     def clock(self) -> datetime:
         """What the database's clock says; ours, where its dialect is not known here."""
@@ -187,6 +196,7 @@ class Snapshot:
         """The rows in columns, some at a time; with `since` those whose column has at least the value."""
         columns = [self._source.c[name] for name in self._columns]
         result = self._connection.execute(self._where(sa.select(*columns), since))
+        self._cursor = result.cursor
         for some in result.partitions():
             yield columns_of(self._columns, some)
 
