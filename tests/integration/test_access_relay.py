@@ -216,7 +216,8 @@ def hearts(stack, database, database_url):  # noqa: ARG001 - the tables are made
 def received(database, count, highest):
     database.execute(
         "INSERT INTO yekbar.sources VALUES ('a.b', 'a/one', 0, %s, %s, now(), now())"
-        " ON CONFLICT (view, source, partition) DO UPDATE SET highest_sequence = excluded.highest_sequence, received = excluded.received",
+        " ON CONFLICT (view, source, partition)"
+        " DO UPDATE SET highest_sequence = excluded.highest_sequence, received = excluded.received",
         (highest, count),
     )
 
