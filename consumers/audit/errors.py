@@ -3,8 +3,7 @@
 ConsumerError
 └── AuditError
     ├── UnreadableLogError   the log does not reach as far as was asked, or does not answer
-    ├── ScratchError         a replay cannot be kept under the name that was asked
-    └── BadCheckpointError   a checkpoint, a key or a proof that cannot be used or trusted
+    └── ScratchError         a replay cannot be kept under the name that was asked
 """
 
 from consumers.errors import ConsumerError
@@ -26,9 +25,3 @@ class ScratchError(AuditError):
     """A replay cannot be kept under the name that was asked."""
 
     exit_code = 64  # EX_USAGE of sysexits.h
-
-
-class BadCheckpointError(AuditError):
-    """A checkpoint, a key or a proof that cannot be used or trusted."""
-
-    exit_code = 65  # EX_DATAERR of sysexits.h
