@@ -15,6 +15,7 @@ KafkaConnection = Mapping[str, str | int | float | bool]  # bootstrap and securi
 
 MESSAGE_BYTES_MAX = 1_000_000  # the broker's own limit, less the room for its record headers
 REQUEST_TIMEOUT_S = 30
+ANSWER_TIMEOUT_S = REQUEST_TIMEOUT_S + 5  # the client itself tells first that it waited too long
 SESSION_TIMEOUT_MS = 10_000
 POLL_INTERVAL_MAX_MS = 300_000
 assert SESSION_TIMEOUT_MS < POLL_INTERVAL_MAX_MS, "a slow batch must not look like a dead process"

@@ -19,7 +19,7 @@ from confluent_kafka.admin._scram import (
     UserScramCredentialUpsertion,
 )
 
-from bus.kafka import REQUEST_TIMEOUT_S, bus_error
+from bus.kafka import ANSWER_TIMEOUT_S, REQUEST_TIMEOUT_S, bus_error
 from bus.topics import SOURCE_HEARTBEATS, quarantine_topic, records_topic
 
 SCRAM_ITERATIONS = 8_192
@@ -57,8 +57,8 @@ def admit(client: AdminClient, agency: str, password: str) -> None:
     known = UserScramCredentialUpsertion(agency, how, password.encode())
     try:
         for made in client.create_acls(agency_rules(agency), request_timeout=REQUEST_TIMEOUT_S).values():
-            made.result(REQUEST_TIMEOUT_S)
-        client.alter_user_scram_credentials([known])[agency].result(REQUEST_TIMEOUT_S)
+            made.result(ANSWER_TIMEOUT_S)
+        client.alter_user_scram_credentials([known])[agency].result(ANSWER_TIMEOUT_S)
     except KafkaException as exc:
         raise bus_error(exc, f"the entry of '{agency}'") from exc
 
@@ -69,8 +69,8 @@ def expel(client: AdminClient, agency: str) -> None:
     try:
         rules: Any = client.delete_acls([_rules_of(f"User:{agency}")])
         for removed in rules.values():
-            removed.result(REQUEST_TIMEOUT_S)
-        client.alter_user_scram_credentials([gone])[agency].result(REQUEST_TIMEOUT_S)
+            removed.result(ANSWER_TIMEOUT_S)
+        client.alter_user_scram_credentials([gone])[agency].result(ANSWER_TIMEOUT_S)
     except KafkaException as exc:
         if exc.args[0].code() != KafkaError.RESOURCE_NOT_FOUND:
             raise bus_error(exc, f"the removal of '{agency}'") from exc
@@ -80,8 +80,8 @@ def principals(client: AdminClient) -> tuple[Principal, ...]:
     """Every name that may enter, with what rules allow it. Raises BusError."""
     try:
         asked: Any = client.describe_user_scram_credentials()
-        known = asked.result(REQUEST_TIMEOUT_S)
-        rules = client.describe_acls(_rules_of(None)).result(REQUEST_TIMEOUT_S)
+        known = asked.result(ANSWER_TIMEOUT_S)
+        rules = client.describe_acls(_rules_of(None)).result(ANSWER_TIMEOUT_S)
     except KafkaException as exc:
         raise bus_error(exc, "the question who may enter") from exc
     return tuple(Principal(name=name, rules=_told(rules, name)) for name in sorted(known))

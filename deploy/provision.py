@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from bus.heartbeats import HEARTBEAT_SCHEMA
-from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error
+from bus.kafka import ANSWER_TIMEOUT_S, REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error
 from bus.topics import (
     AUDIT_AGREEMENTS,
     HEARTBEAT_TOPIC_SETTINGS,
@@ -90,7 +90,7 @@ def create_topics(
 def _create(client: AdminClient, wanted: list[NewTopic]) -> None:
     for name, made in client.create_topics(wanted, operation_timeout=REQUEST_TIMEOUT_S).items():
         try:
-            made.result(REQUEST_TIMEOUT_S)
+            made.result(ANSWER_TIMEOUT_S)
         except KafkaException as exc:
             if exc.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise bus_error(exc, f"the making of topic '{name}'") from exc

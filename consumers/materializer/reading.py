@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from bus.errors import TransientError
-from bus.kafka import REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error, consumer
+from bus.kafka import ANSWER_TIMEOUT_S, REQUEST_TIMEOUT_S, KafkaConnection, admin, bus_error, consumer
 from consumers.errors import LogAccidentError
 from consumers.materializer.check import Arrived, Header
 from consumers.materializer.positions import another_topic
@@ -181,7 +181,7 @@ def topic_ids(client: AdminClient, topics: Sequence[str]) -> dict[str, str]:
         TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_S
     ).items():
         try:
-            found[name] = str(described.result(REQUEST_TIMEOUT_S).topic_id)
+            found[name] = str(described.result(ANSWER_TIMEOUT_S).topic_id)
         except KafkaException as exc:
             if exc.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise LogAccidentError(
@@ -201,7 +201,7 @@ def log_ends(client: AdminClient, partitions: Sequence[PartitionId]) -> dict[Par
     asked = {TopicPartition(topic, number): latest for topic, number in partitions}
     try:
         answers = client.list_offsets(asked, request_timeout=REQUEST_TIMEOUT_S)
-        return {(one.topic, one.partition): answer.result(REQUEST_TIMEOUT_S).offset for one, answer in answers.items()}
+        return {(one.topic, one.partition): answer.result(ANSWER_TIMEOUT_S).offset for one, answer in answers.items()}
     except KafkaException as exc:
         if exc.args[0].code() in _TOPIC_GONE:
             raise _topic_gone(exc.args[0]) from exc

@@ -146,7 +146,7 @@ def count(connection, table="changes"):
     return connection.execute(f'SELECT count(*) FROM "{SCHEMA}".{table}').fetchone()[0]
 
 
-def values_of(connection, topic):
+def values_of(connection, topic, key=None):
     reader = consumer(connection, group="reading", **{"enable.partition.eof": True})
     client = admin(connection)
     partitions = len(client.list_topics(topic, timeout=30).topics[topic].partitions)
@@ -156,10 +156,10 @@ def values_of(connection, topic):
     while len(ended) < partitions:
         assert time.monotonic() < deadline
         for message in reader.consume(5_000, timeout=1):
-            if message.error() is None:
-                values.append(message.value())
-            else:
+            if message.error() is not None:
                 ended.add(message.partition())
+            elif key is None or message.key() == key:
+                values.append(message.value())
     reader.close()
     return values
 
@@ -334,8 +334,7 @@ def test_a_heartbeat_tells_the_last_sequence_also_when_nothing_changes(outbox, d
 
 
 def heartbeats(kafka, source):
-    every = [decode_heartbeat(value) for value in values_of(kafka, SOURCE_HEARTBEATS)]
-    return [one for one in every if one.source == source]
+    return [decode_heartbeat(value) for value in values_of(kafka, SOURCE_HEARTBEATS, source.encode())]
 
 
 def test_the_statements_for_an_outbox_may_be_run_again(outbox, deed):
