@@ -9,7 +9,7 @@ demo: .venv/ready
 
 # Two processes, each with a stack of its own: much of a test is waiting.
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 bench: .venv/ready
 	$(BIN)/python tests/bench/pipeline.py

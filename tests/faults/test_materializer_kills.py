@@ -1,3 +1,4 @@
+import os
 import random
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def start_worker(bus):
     arguments = [bus.bootstrap, bus.database_url, group, name]
     return subprocess.Popen(
         [sys.executable, str(SUPPORT / "worker_process.py"), *arguments],
-        env={"PYTHONPATH": f"{SUPPORT}:{SUPPORT.parents[1]}", "PATH": "/usr/bin:/bin"},
+        env={**os.environ, "PYTHONPATH": f"{SUPPORT}:{SUPPORT.parents[1]}"},
         stdout=subprocess.DEVNULL,
     )
 
