@@ -7,9 +7,9 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/yekbar demo $(ARGS)
 
-# Two processes, each with a stack of its own: much of a test is waiting.
+# Three processes, each with a stack of its own: much of a test is waiting.
 test: check
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 bench: .venv/ready
 	$(BIN)/python tests/bench/pipeline.py

@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from load import BENCH_TYPE, changes
 
+from bus.client_file import CLIENT_FILE
 from bus.envelope import ChangeKind
 from bus.kafka import kafka_connection
 from bus.subject import Pseudonymizer
@@ -229,6 +230,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="yekbar-bench-"))
     try:
         with Stack(folder) as stack:
+            os.environ[CLIENT_FILE] = stack.endpoints.kafka_client_file
             service = RegistryService(folder / "registry", free_port(), stack.endpoints.database_url)
             service.start()
             try:

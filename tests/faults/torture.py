@@ -4,6 +4,7 @@
 """
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -21,6 +22,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from faults import OCCURRENCES, RANDOM_FAULTS, STEPS, death_at_a_step
 from hostile_stack import hostile_stack
 from ordeal import Ordeal, Verdict
+
+from bus.client_file import CLIENT_FILE
+from deploy.local.broker_settings import write_platform_file
 
 RUNS_ON_ONE_TOPIC = 10  # then a new one: the judge folds the whole log each time
 
@@ -93,8 +97,12 @@ def main():
     parser.add_argument("--seed", type=int, default=1404)
     asked = parser.parse_args()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="yekbar-torture-") as folder, hostile_stack(Path(folder)) as stack:
-        table = torture(asked.runs, asked.seed, stack, lambda line: print(line, file=sys.stderr, flush=True))
+    with tempfile.TemporaryDirectory(prefix="yekbar-torture-") as folder:
+        place = Path(folder) / "platform.properties"
+        write_platform_file(place)
+        os.environ[CLIENT_FILE] = str(place)  # the broker lets nobody in without, and each worker is told
+        with hostile_stack(Path(folder)) as stack:
+            table = torture(asked.runs, asked.seed, stack, lambda line: print(line, file=sys.stderr, flush=True))
     print(f"{'fault':28} {'runs':>6} {'kills':>6} {'lost':>6} {'doubled':>8} {'wrong':>6} {'s a run':>8}")
     whole = Row()
     for name, row in [*sorted(table.items()), ("all", whole)]:

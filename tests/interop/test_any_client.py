@@ -184,7 +184,7 @@ def kcat():
 @pytest.fixture(scope="session")
 def java():
     """The Java command with the plain client's class path."""
-    if shutil.which("javac") is None:
+    if shutil.which("java") is None or shutil.which("javac") is None:
         pytest.skip(
             "THERE IS NO JDK ON THIS MACHINE ('apt-get install default-jdk-headless'): no Java client was tried"
         )
