@@ -1,15 +1,10 @@
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
-import time
-from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
 from captured_table import CapturedTable, Recorded
+from forks import Forks
 from synced_table import person
 
 KILLS = 20
@@ -67,59 +62,28 @@ class Agency:
         return {"schema": key_schema, "payload": {"id": number}}, {"schema": value_schema, "payload": said}
 
 
-class Forks:
-    """Captures in processes of their own."""
-
-    def __init__(self, table, stack):
-        names = ("kafka_bootstrap", "kafka_client_file", "domain_key")
-        said = {
-            "endpoints": {name: getattr(stack.endpoints, name) for name in names},
-            "folder": str(table.folder),
-            "topic": table.topic,
-            "agency": table.record_type.agency,
-            "messages_together": 50,
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, str(SUPPORT / "capture_process.py"), json.dumps(said)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            encoding="utf-8",
-        )
-
-    def capture(self, *, killed_after_s=None):
-        """How a capture ended, and its seconds."""
-        began = time.monotonic()
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
-        fork = int(self.process.stdout.readline())
-        if killed_after_s is not None:
-            time.sleep(killed_after_s)
-            with suppress(ProcessLookupError):
-                os.kill(fork, signal.SIGKILL)
-        return int(self.process.stdout.readline()), time.monotonic() - began
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-
-
 def test_a_capture_that_is_killed_anywhere_loses_nothing_and_tells_nothing_twice(stack, tmp_path):
     chance = random.Random(1405)
     table = CapturedTable(stack.endpoints, tmp_path)
     agency = Agency(chance)
-    forks = Forks(table, stack)
+    forks = Forks(
+        "capture_process.py",
+        stack.endpoints,
+        folder=str(table.folder),
+        topic=table.topic,
+        agency=table.record_type.agency,
+        messages_together=50,
+    )
     try:
         table.send(agency.change(200))
-        forks.capture()
+        forks.run()
         table.send(agency.change(60))
-        longest_s = forks.capture()[1]
+        longest_s = forks.run()[1]
         killed = 0
         while killed < KILLS:
             table.send(agency.change(60))
-            killed += forks.capture(killed_after_s=chance.uniform(0, longest_s))[0] == -signal.SIGKILL
-        done = forks.capture()[0]
+            killed += forks.run(killed_after_s=chance.uniform(0, longest_s))[0] == -signal.SIGKILL
+        done = forks.run()[0]
     finally:
         forks.close()
 

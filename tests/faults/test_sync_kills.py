@@ -1,61 +1,15 @@
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
-import time
-from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
+from forks import Forks
 from synced_table import SyncedTable, person
 
 KILLS = 20
 ROWS = 600
 SUPPORT = Path(__file__).parents[1] / "support"
 TABLE = "CREATE TABLE addresses (id INTEGER PRIMARY KEY, person TEXT, code TEXT, town TEXT, since TEXT)"
-
-
-class Forks:
-    """Rounds in processes of their own."""
-
-    def __init__(self, table, stack, url):
-        said = {
-            "endpoints": {
-                "kafka_bootstrap": stack.endpoints.kafka_bootstrap,
-                "kafka_client_file": stack.endpoints.kafka_client_file,
-                "domain_key": stack.endpoints.domain_key,
-            },
-            "url": url,
-            "folder": str(table.folder),
-            "agency": table.record_type.agency,
-            "rows_together": 100,
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, str(SUPPORT / "sync_process.py"), json.dumps(said)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            encoding="utf-8",
-        )
-
-    def round(self, *, killed_after_s=None):
-        """How a round ended, and its seconds."""
-        began = time.monotonic()
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
-        fork = int(self.process.stdout.readline())
-        if killed_after_s is not None:
-            time.sleep(killed_after_s)
-            with suppress(ProcessLookupError):
-                os.kill(fork, signal.SIGKILL)
-        return int(self.process.stdout.readline()), time.monotonic() - began
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
 
 
 def test_a_sync_that_is_killed_anywhere_loses_nothing_and_tells_nothing_twice(stack, tmp_path):
@@ -68,15 +22,22 @@ def test_a_sync_that_is_killed_anywhere_loses_nothing_and_tells_nothing_twice(st
         "INSERT INTO addresses VALUES (:id, :person, :code, 'A', :since)",
         [{"id": n, "person": person(n), "code": str(1_000_000_000 + n), "since": "2024-01-01"} for n in range(ROWS)],
     )
-    forks = Forks(table, stack, url)
+    forks = Forks(
+        "sync_process.py",
+        stack.endpoints,
+        url=url,
+        folder=str(table.folder),
+        agency=table.record_type.agency,
+        rows_together=100,
+    )
     try:
-        forks.round(killed_after_s=0.0)
-        longest_s = forks.round()[1]
+        forks.run(killed_after_s=0.0)
+        longest_s = forks.run()[1]
         killed = 0
         while killed < KILLS:
             change(table, chance)
-            killed += forks.round(killed_after_s=chance.uniform(0, longest_s))[0] == -signal.SIGKILL
-        done = forks.round()[0]
+            killed += forks.run(killed_after_s=chance.uniform(0, longest_s))[0] == -signal.SIGKILL
+        done = forks.run()[0]
     finally:
         forks.close()
 
